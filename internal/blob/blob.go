@@ -1,0 +1,153 @@
+// Package blob is the contract of an object store: buckets, objects and multipart uploads, with the meaning that Amazon S3 gives them.
+//
+// The drivers are dir (an encrypted directory) and s3 (any endpoint that speaks S3); blobtest is the suite that both pass.
+package blob
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// The errors that drivers return (wrapped); callers tell them apart with errors.Is. Each is S3's code of the same name.
+var (
+	ErrNoSuchBucket       = errors.New("NoSuchBucket")
+	ErrNoSuchKey          = errors.New("NoSuchKey")
+	ErrNoSuchUpload       = errors.New("NoSuchUpload")
+	ErrBucketExists       = errors.New("BucketAlreadyOwnedByYou")
+	ErrBucketNotEmpty     = errors.New("BucketNotEmpty")
+	ErrInvalidBucketName  = errors.New("InvalidBucketName")
+	ErrInvalidPart        = errors.New("InvalidPart")
+	ErrInvalidPartOrder   = errors.New("InvalidPartOrder")
+	ErrEntityTooSmall     = errors.New("EntityTooSmall")
+	ErrEntityTooLarge     = errors.New("EntityTooLarge")
+	ErrBadDigest          = errors.New("BadDigest")
+	ErrInvalidRange       = errors.New("InvalidRange")
+	ErrPreconditionFailed = errors.New("PreconditionFailed")
+	ErrNotModified        = errors.New("NotModified")
+	ErrKeyTooLong         = errors.New("KeyTooLongError")
+	ErrAccessDenied       = errors.New("AccessDenied")
+	ErrCorrupt            = errors.New("stored object is damaged")
+	ErrNoSpace            = errors.New("no space left for objects")
+)
+
+// Info is what a store knows of an object besides its bytes.
+type Info struct {
+	Key          string
+	Size         int64
+	ETag         string // without quotes: hex MD5, or hex MD5-PARTS for a multipart upload
+	LastModified time.Time
+	Metadata     Metadata
+}
+
+// Metadata is what the writer said of an object; it is returned as it was given.
+type Metadata struct {
+	ContentType        string
+	CacheControl       string
+	ContentDisposition string
+	ContentEncoding    string
+	ContentLanguage    string
+	Expires            string
+	User               map[string]string // x-amz-meta-*, names in lower case
+	Checksum           Checksum
+}
+
+// Checksum is an additional checksum of S3 (x-amz-checksum-*), base64 of the value. The zero value is none.
+type Checksum struct {
+	Algorithm string // CRC32, CRC32C, CRC64NVME, SHA1, SHA256
+	Value     string // base64, with -PARTS behind it for a composite one
+	Type      string // FULL_OBJECT or COMPOSITE
+}
+
+// Conditions are the preconditions of a read or a write, as in RFC 9110 section 13. The zero value asks for nothing.
+type Conditions struct {
+	IfMatch, IfNoneMatch               string // ETag without quotes, or *
+	IfModifiedSince, IfUnmodifiedSince time.Time
+}
+
+// Range is a range of bytes as asked for, RFC 9110 section 14. Nil means everything.
+type Range struct {
+	Start int64 // -1: a suffix of Length bytes
+	End   int64 // inclusive; -1: to the end
+	// Length is of use only for a suffix.
+	Length int64
+}
+
+// Object is an open object. The caller closes Body.
+type Object struct {
+	Info
+	Body          io.ReadCloser
+	Start, Length int64 // what Body gives of the object
+}
+
+// PutOptions go with a write.
+type PutOptions struct {
+	Metadata   Metadata
+	ContentMD5 []byte // verified when not nil
+	Conditions Conditions
+	Size       int64 // -1: not known beforehand
+}
+
+// ListOptions choose a page of keys, in the order of their UTF-8 bytes.
+type ListOptions struct {
+	Prefix, Delimiter string
+	StartAfter        string // keys (and common prefixes) up to and including this one are left out
+	Max               int    // at most 1000; 0 is 1000
+}
+
+// Listing is a page of keys.
+type Listing struct {
+	Objects        []Info // Metadata is not filled
+	CommonPrefixes []string
+	Truncated      bool
+	Next           string // StartAfter of the next page, when Truncated
+}
+
+// Bucket is a bucket.
+type Bucket struct {
+	Name    string
+	Created time.Time
+}
+
+// Upload is a multipart upload in progress.
+type Upload struct {
+	Bucket, Key, ID string
+	Initiated       time.Time
+}
+
+// Part is an uploaded part of a multipart upload.
+type Part struct {
+	Number       int // 1 to 10,000
+	Size         int64
+	ETag         string
+	LastModified time.Time
+	Checksum     Checksum
+}
+
+// Store is an object store. All methods may be called at the same time. Writes are atomic: a reader sees the object before or the
+// object after, whole. Bodies are streamed; no method holds an object in memory.
+type Store interface {
+	CreateBucket(ctx context.Context, bucket string) error
+	DeleteBucket(ctx context.Context, bucket string) error
+	HeadBucket(ctx context.Context, bucket string) (Bucket, error)
+	ListBuckets(ctx context.Context) ([]Bucket, error)
+
+	Put(ctx context.Context, bucket, key string, body io.Reader, o PutOptions) (Info, error)
+	// Get opens an object; the conditions give ErrPreconditionFailed or ErrNotModified.
+	Get(ctx context.Context, bucket, key string, r *Range, c Conditions) (*Object, error)
+	Head(ctx context.Context, bucket, key string, c Conditions) (Info, error)
+	// Delete succeeds when there is no such object.
+	Delete(ctx context.Context, bucket, key string) error
+	// Copy copies one object; meta replaces the metadata unless it is nil. The conditions speak of the source.
+	Copy(ctx context.Context, srcBucket, srcKey, bucket, key string, meta *Metadata, c Conditions) (Info, error)
+	List(ctx context.Context, bucket string, o ListOptions) (Listing, error)
+
+	CreateUpload(ctx context.Context, bucket, key string, m Metadata) (Upload, error)
+	UploadPart(ctx context.Context, u Upload, number int, body io.Reader, o PutOptions) (Part, error)
+	// CompleteUpload joins the parts, which must be in ascending order; each Part needs Number and ETag.
+	CompleteUpload(ctx context.Context, u Upload, parts []Part, c Conditions) (Info, error)
+	AbortUpload(ctx context.Context, u Upload) error
+	ListUploads(ctx context.Context, bucket, prefix string) ([]Upload, error)
+	ListParts(ctx context.Context, u Upload) ([]Part, error)
+}

@@ -1,0 +1,52 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+
+	"darkroom/internal/iam"
+)
+
+// Service is one of the APIs behind the gateway. The gateway authenticates a request first, finds the service by the name in the
+// credential scope, asks it which operation this is, authorizes every Check of the operation, and only then lets it Serve.
+type Service interface {
+	// Name is the signing name in the credential scope: mediaconvert, s3, sts.
+	Name() string
+	// Resolve says which operation the request asks for and what must be allowed for it. It must have no effect. For services other
+	// than s3 the body is already read, bounded and verified against the signature; for s3 it is a stream that verifies as it is read.
+	// An error is written by Refuse.
+	Resolve(r *http.Request) (*Operation, error)
+	// Refuse writes err in the dialect of the service. It gets the errors of Resolve, *sigv4.Error, *iam.Denied and
+	// *gateway.LimitError; anything else is an internal error that shows nothing but the request id.
+	Refuse(w http.ResponseWriter, r *http.Request, err error)
+}
+
+// Operation is what a request asks for.
+type Operation struct {
+	// Name is the action's name for logs and audit, such as CreateJob.
+	Name string
+	// Checks are all authorized, in order, before Serve; an operation with no checks is denied.
+	Checks []iam.Check
+	// Serve carries the operation out and writes the answer, or returns an error for Refuse if nothing is written yet.
+	Serve func(w http.ResponseWriter, r *http.Request) error
+}
+
+type contextKey int
+
+const (
+	keyRequestID contextKey = iota
+	keyPrincipal
+	keyInternal
+)
+
+// RequestID returns the id of the request in ctx, as sent in x-amzn-RequestId.
+func RequestID(ctx context.Context) string {
+	id, _ := ctx.Value(keyRequestID).(string)
+	return id
+}
+
+// Caller returns who signed the request in ctx; the zero value (nobody) outside an authenticated request.
+func Caller(ctx context.Context) iam.Principal {
+	p, _ := ctx.Value(keyPrincipal).(iam.Principal)
+	return p
+}

@@ -1,0 +1,95 @@
+// Package lease is what passes between the control plane and a worker: the lease on a task, reports of progress, and its end.
+//
+// A lease is a worker's right to a task until a deadline, carried with a fencing epoch; the reports of a worker whose epoch is no
+// longer the task's are refused with ErrLost.
+package lease
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"darkroom/internal/job"
+	"darkroom/internal/secret"
+)
+
+// ErrLost says that the lease is no longer the worker's: it ran out, was given to another, or the job has ended. The worker stops at
+// once and reports nothing more.
+var ErrLost = errors.New("lease lost")
+
+// Lease is one task handed to one worker.
+type Lease struct {
+	TaskID   string    `json:"taskId"`
+	Epoch    int64     `json:"epoch"`
+	Deadline time.Time `json:"deadline"` // extended by every Report
+
+	JobID       string          `json:"jobId"`
+	Account     string          `json:"account"`
+	Region      string          `json:"region"`
+	Settings    json.RawMessage `json:"settings"` // JobSettings, camelCase
+	Started     time.Time       `json:"started"`  // start of the job, for $dt$; the same after a rescue
+	Attempt     int             `json:"attempt"`  // 1 for the first
+	Credentials Credentials     `json:"credentials"`
+	// Uploads are the multipart uploads that an earlier attempt left open; the worker aborts them before it begins.
+	Uploads []Upload `json:"uploads,omitempty"`
+}
+
+// Credentials are the temporary credentials of the job's role, narrowed to the job's own inputs and destinations.
+type Credentials struct {
+	AccessKeyID     string       `json:"accessKeyId"`
+	SecretAccessKey secret.Bytes `json:"-"` // carried by the worker API's own encoding, never by a log
+	SessionToken    secret.Bytes `json:"-"`
+	Expiry          time.Time    `json:"expiry"`
+}
+
+// Upload names an open multipart upload, so that a rescue can abort it.
+type Upload struct {
+	Bucket string `json:"bucket"`
+	Key    string `json:"key"`
+	ID     string `json:"id"`
+}
+
+// Progress is how far a task is.
+type Progress struct {
+	Phase        job.Phase `json:"phase"`
+	PhasePercent int       `json:"phasePercent"`
+	Percent      int       `json:"percent"` // of the whole job
+	Engine       string    `json:"engine,omitempty"`
+	// Uploads are all multipart uploads open now.
+	Uploads []Upload `json:"uploads,omitempty"`
+	// InputDetails is the detail of the INPUT_INFORMATION event, sent once after the probe.
+	InputDetails json.RawMessage `json:"inputDetails,omitempty"`
+}
+
+// Result is how a task ended. A nil Error is success.
+type Result struct {
+	Error         *Failure        `json:"error,omitempty"`
+	OutputDetails json.RawMessage `json:"outputGroupDetails,omitempty"`
+	// EventDetails is the outputGroupDetails of the COMPLETE event, with paths.
+	EventDetails json.RawMessage `json:"eventOutputGroupDetails,omitempty"`
+	Warnings     json.RawMessage `json:"warnings,omitempty"`
+}
+
+// Failure is a job.Error on the wire.
+type Failure struct {
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+}
+
+// Control is the control plane as a worker sees it. The in-process queue and the client of the worker API both are one.
+type Control interface {
+	// Claim waits until there is a task for this worker or ctx ends. It wakes at once when a job is submitted.
+	Claim(ctx context.Context, worker string) (*Lease, error)
+	// Report extends the lease and stores the progress. ErrLost: stop.
+	Report(ctx context.Context, l *Lease, p Progress) (deadline time.Time, err error)
+	// Wait returns when the task is to stop before its end: nil when the job was canceled, ErrLost when the lease is gone,
+	// ctx.Err() when ctx ended. The worker keeps one Wait open while it works, so that a cancel reaches it at once.
+	Wait(ctx context.Context, l *Lease) error
+	// Renew gives fresh credentials for the same lease.
+	Renew(ctx context.Context, l *Lease) (Credentials, error)
+	// Finish ends the task. Calling it again with the same epoch after a lost answer is a success.
+	Finish(ctx context.Context, l *Lease, r Result) error
+	// Release hands the lease back unfinished (a draining worker); the task can be claimed again at once.
+	Release(ctx context.Context, l *Lease) error
+}
