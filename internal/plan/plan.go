@@ -1,0 +1,225 @@
+// Package plan decides what a job will do before anything runs: settings and a probe go in, a graph of steps comes out.
+//
+// A Plan is pure data and knows no word of any encoder: the same settings, probe and start time give the same plan. Check says at submit
+// time which settings cannot be carried out. Only this package and api read JobSettings.
+package plan
+
+import (
+	"time"
+
+	"darkroom/internal/media"
+)
+
+// Plan is what a job does: the source is decoded once, every rendition is encoded once, and packages carry renditions to their
+// destinations, however many packages ask for the same one.
+type Plan struct {
+	Source     Source
+	Renditions []Rendition
+	Files      []File
+	HLS        []HLSGroup
+	Captures   []Capture
+	// Groups has an entry for each output group of the job, in its order, to report what was made.
+	Groups []Group
+	// Duration of the source, 0 when it is not known.
+	Duration time.Duration
+}
+
+// Location is an object in a store.
+type Location struct {
+	Bucket, Key string
+}
+
+// URI returns s3://BUCKET/KEY.
+func (l Location) URI() string { return "s3://" + l.Bucket + "/" + l.Key }
+
+// Source is what is read, and which of its streams.
+type Source struct {
+	Location Location
+	// Demuxer is the container as the probe saw it; the same one is asked for when it is read again.
+	Demuxer string
+	// Video is the index of the video stream in the source, -1 for none.
+	Video int
+	// FrameRate of the video stream, as the source says it; output that follows the source runs at it.
+	FrameRate media.Rational
+	// Duration of the video in frames at FrameRate is not kept: the end of the source decides.
+}
+
+// Rendition is one encoded track variant. Exactly one of Video, Audio and Frames is set. Settings that are equal give one rendition.
+type Rendition struct {
+	ID     string // v0, v1, a0, f0: unique in the plan
+	Video  *Video
+	Audio  *Audio
+	Frames *Frames
+}
+
+// Picture is the geometry of an output: the source is cropped by nothing, scaled to ScaledWidth × ScaledHeight, and padded to Width × Height.
+type Picture struct {
+	Width, Height             int // coded size, even
+	ScaledWidth, ScaledHeight int // even, at most Width, Height
+	SampleAspectRatio         media.Rational
+	Deinterlace               bool
+	// DeinterlaceAll treats every frame as interlaced, not only those marked so.
+	DeinterlaceAll bool
+	// Sharpness of scaling: 0 soft to 100 sharp; 50 is the default.
+	Sharpness int
+	// FrameRate of the output, frames per second; always known.
+	FrameRate media.Rational
+}
+
+// RateControl is how bits are spent.
+type RateControl int
+
+// The rate controls of H.264.
+const (
+	CBR  RateControl = iota + 1 // constant bitrate
+	VBR                         // variable around an average, below a maximum
+	QVBR                        // constant quality, below a maximum
+)
+
+// Video is an H.264 encoding (ISO/IEC 14496-10).
+type Video struct {
+	Picture
+	Profile        string // baseline, main, high, high10, high422
+	Level          string // such as 4.1; "" for automatic
+	BitDepth       int    // 8 or 10
+	Chroma         int    // 420 or 422
+	RateControl    RateControl
+	Bitrate        int     // bit/s, average; 0 for QVBR
+	MaxBitrate     int     // bit/s; 0 for none
+	BufferSize     int     // bits of the hypothetical reference decoder; 0 for the default
+	InitialBuffer  int     // percent of BufferSize; 0 for the default
+	Quality        float64 // QVBR: 1 (low) to 10 (high)
+	MaxAverageRate int     // QVBR: bit/s, 0 for none
+	Effort         int     // 1 SINGLE_PASS, 2 SINGLE_PASS_HQ
+	// KeyFrameInterval is the longest distance between key frames in frames of the output.
+	KeyFrameInterval int
+	// MinKeyFrameDistance is the least distance, in frames, of a key frame put in at a scene change.
+	MinKeyFrameDistance   int
+	SceneChange           bool
+	ClosedGOP             bool
+	BFrames               int
+	BReference            bool
+	DynamicSubGOP         bool
+	ReferenceFrames       int
+	CABAC                 bool
+	Slices                int
+	AdaptiveQuantization  int // 0 off, 1 low, 2 medium, 3 high, 4 higher, 5 max, -1 automatic
+	SpatialAQ, TemporalAQ bool
+	Softness              int // 0 for the codec's own matrices
+	// SegmentTimes asks for a key frame at every multiple of this length besides KeyFrameInterval, so that segments of all
+	// renditions begin on the same frame; 0 for none.
+	SegmentLength time.Duration
+}
+
+// Audio is an AAC-LC encoding (ISO/IEC 14496-3).
+type Audio struct {
+	Sources    []AudioSource // more than one: their channels are joined in order
+	Bitrate    int           // bit/s
+	VBRQuality int           // 0: constant bitrate; 1 low to 4 high
+	SampleRate int           // Hz
+	Channels   int
+	Language   string // ISO 639-2; "" when not known
+}
+
+// AudioSource is one audio stream of the source.
+type AudioSource struct {
+	Stream int // index in the source
+	// Offset moves the sound: positive is later.
+	Offset time.Duration
+}
+
+// Frames is a series of still pictures (JPEG).
+type Frames struct {
+	Picture
+	MaxCaptures int // at most so many
+	Quality     int // 1 to 100
+}
+
+// File is a progressive MP4 (ISO/IEC 14496-12 and -14), moov before mdat.
+type File struct {
+	Location
+	Video string   // rendition id, "" for none
+	Audio []string // rendition ids
+	// Brand is the major brand, "" for the default.
+	Brand string
+	// MoovLast puts the index behind the media (moovPlacement NORMAL).
+	MoovLast      bool
+	Group, Output int // where it stands in the job
+}
+
+// Capture is a series of JPEG objects: Prefix, seven digits from 0000000, Extension.
+type Capture struct {
+	Bucket        string
+	Prefix        string // key up to and including the dot before the digits
+	Extension     string // with its dot
+	Rendition     string
+	Group, Output int
+}
+
+// HLSGroup is an Apple HLS output group (RFC 8216) with MPEG-TS segments.
+type HLSGroup struct {
+	Master                Location // the multivariant playlist
+	SegmentLength         time.Duration
+	MinSegmentLength      time.Duration // a last segment shorter than this is joined to the one before
+	IntegerDurations      bool          // EXTINF in whole seconds
+	CodecsInMaster        bool          // CODECS as RFC 6381 (false: as RFC 4281)
+	ResolutionInMaster    bool
+	AllowCache            bool // false: EXT-X-ALLOW-CACHE:NO
+	NoManifests           bool // outputSelection SEGMENTS_ONLY
+	ProgramDateTime       bool
+	ProgramDateTimePeriod time.Duration
+	Start                 time.Time // of the job, for program date time
+	Variants              []HLSVariant
+	AudioGroups           []HLSAudio
+	Group                 int
+}
+
+// TransportStream is how a variant's MPEG-TS (ISO/IEC 13818-1) is laid out.
+type TransportStream struct {
+	ProgramNumber, TransportStreamID int
+	PMTPID, VideoPID, PCRPID         int
+	AudioPIDs                        []int
+	PATInterval, PMTInterval         time.Duration // 0: at the start of each segment only
+	AudioFramesPerPES                int
+}
+
+// HLSVariant is one EXT-X-STREAM-INF and its media playlist.
+type HLSVariant struct {
+	Playlist      Location
+	SegmentPrefix Location // key before _00001.ts
+	Video         string   // rendition id
+	Audio         []string // muxed with the video; empty when all sound is in audio groups
+	AudioGroup    string   // GROUP-ID, "" for none
+	TS            TransportStream
+	Output        int
+	FrameRate     media.Rational
+}
+
+// HLSAudio is one EXT-X-MEDIA of TYPE=AUDIO and its media playlist.
+type HLSAudio struct {
+	Playlist            Location
+	SegmentPrefix       Location
+	Audio               string // rendition id
+	GroupID, Name       string
+	Language            string // RFC 5646, "" when not known
+	Default, AutoSelect bool
+	// Variant says that the track is also a variant of its own (AUDIO_ONLY_VARIANT_STREAM).
+	Variant bool
+	TS      TransportStream
+	Output  int
+}
+
+// Group says of an output group of the job what its outputs are, to report them when they are made.
+type Group struct {
+	Type    string // FILE_GROUP, HLS_GROUP
+	Outputs []Output
+	// Playlists are the manifests of the group, the multivariant one first.
+	Playlists []string
+}
+
+// Output says what one output of the job is.
+type Output struct {
+	Paths         []string // URIs that are known beforehand
+	Width, Height int      // 0 for sound alone
+	Video         string   // rendition id
+}
