@@ -41,7 +41,8 @@ type Source struct {
 	Video int
 	// FrameRate of the video stream, as the source says it; output that follows the source runs at it.
 	FrameRate media.Rational
-	// Duration of the video in frames at FrameRate is not kept: the end of the source decides.
+	// Rotation is by how many degrees, clockwise, the picture is turned before anything else: 0, 90, 180 or 270.
+	Rotation int
 }
 
 // Rendition is one encoded track variant. Exactly one of Video, Audio and Frames is set. Settings that are equal give one rendition.
@@ -52,10 +53,10 @@ type Rendition struct {
 	Frames *Frames
 }
 
-// Picture is the geometry of an output: the source is cropped by nothing, scaled to ScaledWidth × ScaledHeight, and padded to Width × Height.
+// Picture is the geometry of an output: the source is scaled to ScaledWidth × ScaledHeight, then padded or cropped to Width × Height.
 type Picture struct {
 	Width, Height             int // coded size, even
-	ScaledWidth, ScaledHeight int // even, at most Width, Height
+	ScaledWidth, ScaledHeight int // even; less than Width or Height is padded, more is cropped, around the middle
 	SampleAspectRatio         media.Rational
 	Deinterlace               bool
 	// DeinterlaceAll treats every frame as interlaced, not only those marked so.
@@ -79,23 +80,24 @@ const (
 // Video is an H.264 encoding (ISO/IEC 14496-10).
 type Video struct {
 	Picture
-	Profile        string // baseline, main, high, high10, high422
-	Level          string // such as 4.1; "" for automatic
-	BitDepth       int    // 8 or 10
-	Chroma         int    // 420 or 422
-	RateControl    RateControl
-	Bitrate        int     // bit/s, average; 0 for QVBR
-	MaxBitrate     int     // bit/s; 0 for none
-	BufferSize     int     // bits of the hypothetical reference decoder; 0 for the default
-	InitialBuffer  int     // percent of BufferSize; 0 for the default
-	Quality        float64 // QVBR: 1 (low) to 10 (high)
-	MaxAverageRate int     // QVBR: bit/s, 0 for none
-	Effort         int     // 1 SINGLE_PASS, 2 SINGLE_PASS_HQ
+	Profile       string // baseline, main, high, high10, high422
+	Level         string // such as 4.1; "" for automatic
+	BitDepth      int    // 8 or 10
+	Chroma        int    // 420 or 422
+	RateControl   RateControl
+	Bitrate       int     // bit/s, average; 0 for QVBR
+	MaxBitrate    int     // bit/s; 0 for none
+	BufferSize    int     // bits of the hypothetical reference decoder; 0 for the default
+	InitialBuffer int     // percent of BufferSize; 0 for the default
+	Quality       float64 // QVBR: 1 (low) to 10 (high)
+	Effort        int     // 1 SINGLE_PASS, 2 SINGLE_PASS_HQ
 	// KeyFrameInterval is the longest distance between key frames in frames of the output.
 	KeyFrameInterval int
-	// MinKeyFrameDistance is the least distance, in frames, of a key frame put in at a scene change.
-	MinKeyFrameDistance   int
-	SceneChange           bool
+	// MinKeyFrameDistance is the least distance, in frames, of a key frame put in at a scene change: -1 automatic, 0 never.
+	MinKeyFrameDistance int
+	SceneChange         bool
+	// DetectTransitions looks further ahead, so that fades and wipes are seen too.
+	DetectTransitions     bool
 	ClosedGOP             bool
 	BFrames               int
 	BReference            bool
@@ -105,8 +107,10 @@ type Video struct {
 	Slices                int
 	AdaptiveQuantization  int // 0 off, 1 low, 2 medium, 3 high, 4 higher, 5 max, -1 automatic
 	SpatialAQ, TemporalAQ bool
-	Softness              int // 0 for the codec's own matrices
-	// SegmentTimes asks for a key frame at every multiple of this length besides KeyFrameInterval, so that segments of all
+	FlickerAQ             bool // spends more on the pictures before a key frame, so that it does not show
+	Softness              int  // 0 flat matrices, 1 or 16 those of JVT
+	IgnoreColor           bool // leave color metadata out of the stream
+	// SegmentLength asks for a key frame at every multiple of this length besides KeyFrameInterval, so that segments of all
 	// renditions begin on the same frame; 0 for none.
 	SegmentLength time.Duration
 }
@@ -125,7 +129,8 @@ type Audio struct {
 type AudioSource struct {
 	Stream int // index in the source
 	// Offset moves the sound: positive is later.
-	Offset time.Duration
+	Offset   time.Duration
+	Channels int
 }
 
 // Frames is a series of still pictures (JPEG).
@@ -143,8 +148,10 @@ type File struct {
 	// Brand is the major brand, "" for the default.
 	Brand string
 	// MoovLast puts the index behind the media (moovPlacement NORMAL).
-	MoovLast      bool
-	Group, Output int // where it stands in the job
+	MoovLast bool
+	// CompositionToDecode writes the cslg box (ISO/IEC 14496-12 8.6.1.4).
+	CompositionToDecode bool
+	Group, Output       int // where it stands in the job
 }
 
 // Capture is a series of JPEG objects: Prefix, seven digits from 0000000, Extension.
@@ -158,20 +165,17 @@ type Capture struct {
 
 // HLSGroup is an Apple HLS output group (RFC 8216) with MPEG-TS segments.
 type HLSGroup struct {
-	Master                Location // the multivariant playlist
-	SegmentLength         time.Duration
-	MinSegmentLength      time.Duration // a last segment shorter than this is joined to the one before
-	IntegerDurations      bool          // EXTINF in whole seconds
-	CodecsInMaster        bool          // CODECS as RFC 6381 (false: as RFC 4281)
-	ResolutionInMaster    bool
-	AllowCache            bool // false: EXT-X-ALLOW-CACHE:NO
-	NoManifests           bool // outputSelection SEGMENTS_ONLY
-	ProgramDateTime       bool
-	ProgramDateTimePeriod time.Duration
-	Start                 time.Time // of the job, for program date time
-	Variants              []HLSVariant
-	AudioGroups           []HLSAudio
-	Group                 int
+	Master             Location // the multivariant playlist
+	SegmentLength      time.Duration
+	MinSegmentLength   time.Duration // a last segment shorter than this is joined to the one before
+	IntegerDurations   bool          // EXTINF in whole seconds
+	CodecsInMaster     bool          // CODECS as RFC 6381 (false: as RFC 4281)
+	ResolutionInMaster bool
+	AllowCache         bool // false: EXT-X-ALLOW-CACHE:NO
+	NoManifests        bool // outputSelection SEGMENTS_ONLY
+	Variants           []HLSVariant
+	AudioGroups        []HLSAudio
+	Group              int
 }
 
 // TransportStream is how a variant's MPEG-TS (ISO/IEC 13818-1) is laid out.

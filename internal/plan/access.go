@@ -1,0 +1,52 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
+)
+
+// Access is what the settings of a job give reason to touch: the control plane narrows the job's credentials to it.
+type Access struct {
+	// Inputs are the objects that are read.
+	Inputs []Location
+	// Outputs are the beginnings of every key that is written: base names, never a bare bucket.
+	Outputs []Location
+}
+
+// NewAccess reads the inputs and destinations of checked settings. start is the job's start, for the date and time in a destination.
+func NewAccess(s *types.JobSettings, start time.Time) (Access, error) {
+	var a Access
+	for i := range s.Inputs {
+		loc, err := ParseLocation(aws.ToString(s.Inputs[i].FileInput))
+		if err != nil {
+			return Access{}, fmt.Errorf("/inputs/%d/fileInput: %w", i, err)
+		}
+		a.Inputs = append(a.Inputs, loc)
+	}
+	if len(a.Inputs) == 0 {
+		return Access{}, fmt.Errorf("/inputs: no input")
+	}
+	v := variables{start: start, inputStem: fileStem(a.Inputs[0].Key)}
+	for i := range s.OutputGroups {
+		d, err := resolveDestination(groupDestination(&s.OutputGroups[i]), a.Inputs[0], v)
+		if err != nil {
+			return Access{}, fmt.Errorf("/outputGroups/%d: destination: %w", i, err)
+		}
+		a.Outputs = append(a.Outputs, Location{Bucket: d.bucket, Key: d.dir + d.base})
+	}
+	return a, nil
+}
+
+func groupDestination(g *types.OutputGroup) string {
+	switch s := g.OutputGroupSettings; {
+	case s == nil:
+	case s.FileGroupSettings != nil:
+		return aws.ToString(s.FileGroupSettings.Destination)
+	case s.HlsGroupSettings != nil:
+		return aws.ToString(s.HlsGroupSettings.Destination)
+	}
+	return ""
+}

@@ -1,0 +1,310 @@
+package plan
+
+import (
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
+
+	"darkroom/internal/job"
+)
+
+// Options are what a plan depends on besides the settings and the source.
+type Options struct {
+	// Start is the start of the job, for $dt$, $d$ and $t$. It is the same when a job is carried on after an interruption.
+	Start time.Time
+}
+
+// New plans a job. The settings have passed Check; what the source makes impossible is a *job.Error with MediaConvert's code.
+func New(s *types.JobSettings, source *Probe, o Options) (*Plan, error) {
+	p, err := newBuilder(s, source, o).build()
+	if err != nil {
+		return nil, err
+	}
+	if d := p.duplicates(); len(d) > 0 {
+		return nil, job.Errorf(1040, "%s: %s is also written by %s; give each output its own nameModifier", d[0].path, d[0].uri, d[0].other)
+	}
+	return p, nil
+}
+
+type builder struct {
+	settings *types.JobSettings
+	source   *Probe
+	options  Options
+	plan     *Plan
+	input    Location
+	video    *Stream
+	rotation int
+}
+
+func newBuilder(s *types.JobSettings, source *Probe, o Options) *builder {
+	return &builder{settings: s, source: source, options: o, plan: &Plan{Duration: source.Duration}}
+}
+
+func (b *builder) build() (*Plan, error) {
+	in := &b.settings.Inputs[0]
+	var err error
+	if b.input, err = ParseLocation(aws.ToString(in.FileInput)); err != nil {
+		return nil, job.Errorf(1010, "Input 1: %v.", err)
+	}
+	b.video = b.source.video()
+	b.plan.Source = Source{Location: b.input, Demuxer: b.source.Demuxer, Video: -1}
+	if b.video != nil {
+		b.rotation = rotation(in.VideoSelector, b.video)
+		b.plan.Source.Video = b.video.Index
+		b.plan.Source.FrameRate = b.video.FrameRate
+		b.plan.Source.Rotation = b.rotation
+	}
+	for i := range b.settings.OutputGroups {
+		g := &b.settings.OutputGroups[i]
+		switch g.OutputGroupSettings.Type {
+		case types.OutputGroupTypeFileGroupSettings:
+			err = b.fileGroup(i, g)
+		case types.OutputGroupTypeHlsGroupSettings:
+			err = b.hlsGroup(i, g)
+		default:
+			err = job.Errorf(1040, "/outputGroups/%d: %s is not carried out.", i, g.OutputGroupSettings.Type)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return b.plan, nil
+}
+
+// rendition returns the id of an encoding, adding it to the plan unless an equal one is there.
+func (b *builder) rendition(r Rendition) string {
+	count := 0
+	for i := range b.plan.Renditions {
+		have := &b.plan.Renditions[i]
+		if r.Video != nil && have.Video != nil {
+			if merged, same := shareVideo(*have.Video, *r.Video); same {
+				have.Video = &merged
+				return have.ID
+			}
+			count++
+		}
+		if r.Audio != nil && have.Audio != nil {
+			if reflect.DeepEqual(*have.Audio, *r.Audio) {
+				return have.ID
+			}
+			count++
+		}
+		if r.Frames != nil && have.Frames != nil {
+			if *have.Frames == *r.Frames {
+				return have.ID
+			}
+			count++
+		}
+	}
+	kind := "v"
+	switch {
+	case r.Audio != nil:
+		kind = "a"
+	case r.Frames != nil:
+		kind = "f"
+	}
+	r.ID = fmt.Sprintf("%s%d", kind, count)
+	b.plan.Renditions = append(b.plan.Renditions, r)
+	return r.ID
+}
+
+// shareVideo reports whether one encoding can serve both: they are equal, or differ only in that one is not cut into segments; key
+// frames at the segments of the other do it no harm, since KeyFrameInterval is the longest distance.
+func shareVideo(have, want Video) (Video, bool) {
+	if have.SegmentLength == 0 {
+		have.SegmentLength = want.SegmentLength
+	}
+	if want.SegmentLength == 0 {
+		want.SegmentLength = have.SegmentLength
+	}
+	return have, have == want
+}
+
+func (b *builder) variables() variables {
+	return variables{start: b.options.Start, inputStem: fileStem(b.input.Key)}
+}
+
+// names are the variables of one output, once its renditions are known.
+func (b *builder) names(video *Video, frames *Frames, audio []*Audio, extension string) variables {
+	v := b.variables()
+	v.extension = extension
+	switch {
+	case video != nil:
+		v.width, v.height, v.frameRate = video.Width, video.Height, video.FrameRate.Float()
+		v.videoBitrate = video.Bitrate
+		if video.RateControl == QVBR {
+			v.videoBitrate = video.MaxBitrate
+		}
+	case frames != nil:
+		v.width, v.height, v.frameRate = frames.Width, frames.Height, frames.FrameRate.Float()
+	}
+	for _, a := range audio {
+		v.audioBitrate += a.Bitrate
+	}
+	return v
+}
+
+func (b *builder) fileGroup(index int, g *types.OutputGroup) error {
+	dest, err := resolveDestination(groupDestination(g), b.input, b.variables())
+	if err != nil {
+		return job.Errorf(1040, "/outputGroups/%d: destination: %v.", index, err)
+	}
+	group := Group{Type: "FILE_GROUP"}
+	for i := range g.Outputs {
+		o := &g.Outputs[i]
+		path := fmt.Sprintf("/outputGroups/%d/outputs/%d", index, i)
+		var out Output
+		if videoCodec(o) == types.VideoCodecFrameCapture {
+			out, err = b.capture(index, i, o, dest, path)
+		} else {
+			out, err = b.file(index, i, o, dest, path)
+		}
+		if err != nil {
+			return err
+		}
+		group.Outputs = append(group.Outputs, out)
+	}
+	b.plan.Groups = append(b.plan.Groups, group)
+	return nil
+}
+
+func (b *builder) capture(group, index int, o *types.Output, dest destination, path string) (Output, error) {
+	frames, err := b.frames(o.VideoDescription, path)
+	if err != nil {
+		return Output{}, err
+	}
+	ext := extension(o, "jpg")
+	modifier, err := b.names(nil, frames, nil, ext).expand(aws.ToString(o.NameModifier), modifierNames)
+	if err != nil {
+		return Output{}, job.Errorf(1040, "%s/nameModifier: %v.", path, err)
+	}
+	id := b.rendition(Rendition{Frames: frames})
+	b.plan.Captures = append(b.plan.Captures, Capture{
+		Bucket: dest.bucket, Prefix: dest.key(dest.base + modifier + "."), Extension: "." + ext,
+		Rendition: id, Group: group, Output: index,
+	})
+	return Output{Width: frames.Width, Height: frames.Height, Video: id}, nil
+}
+
+func (b *builder) file(group, index int, o *types.Output, dest destination, path string) (Output, error) {
+	t, err := b.tracks(o, path, 0)
+	if err != nil {
+		return Output{}, err
+	}
+	ext := extension(o, "mp4")
+	modifier, err := b.names(t.video, nil, t.audio, ext).expand(aws.ToString(o.NameModifier), modifierNames)
+	if err != nil {
+		return Output{}, job.Errorf(1040, "%s/nameModifier: %v.", path, err)
+	}
+	f := File{
+		Location: Location{dest.bucket, dest.key(dest.base + modifier + "." + ext)},
+		Video:    t.videoID, Audio: t.audioIDs, Group: group, Output: index,
+	}
+	if m := o.ContainerSettings.Mp4Settings; m != nil {
+		f.Brand = aws.ToString(m.Mp4MajorBrand)
+		f.MoovLast = m.MoovPlacement == types.Mp4MoovPlacementNormal
+		f.CompositionToDecode = m.CslgAtom == types.Mp4CslgAtomInclude
+	}
+	b.plan.Files = append(b.plan.Files, f)
+	return t.output(f.URI()), nil
+}
+
+// extension is the file name extension of an output, without its dot.
+func extension(o *types.Output, usual string) string {
+	if e := aws.ToString(o.Extension); e != "" {
+		return e
+	}
+	return usual
+}
+
+// tracks are the renditions of one output.
+type tracks struct {
+	video    *Video
+	videoID  string
+	audio    []*Audio
+	audioIDs []string
+}
+
+func (t *tracks) output(paths ...string) Output {
+	o := Output{Paths: paths, Video: t.videoID}
+	if t.video != nil {
+		o.Width, o.Height = t.video.Width, t.video.Height
+	}
+	return o
+}
+
+func (b *builder) tracks(o *types.Output, path string, segment time.Duration) (*tracks, error) {
+	var t tracks
+	if o.VideoDescription != nil {
+		v, err := b.encodeVideo(o.VideoDescription, path, segment)
+		if err != nil {
+			return nil, err
+		}
+		t.video, t.videoID = v, b.rendition(Rendition{Video: v})
+	}
+	for i := range o.AudioDescriptions {
+		a, err := b.encodeAudio(&o.AudioDescriptions[i], fmt.Sprintf("%s/audioDescriptions/%d", path, i))
+		if err != nil {
+			return nil, err
+		}
+		if a == nil {
+			if o.VideoDescription == nil {
+				return nil, job.Errorf(1021, "Input 1 has no audio, and the output at %s is sound alone. Use an input with audio, or remove the output.", path)
+			}
+			continue
+		}
+		t.audio = append(t.audio, a)
+		t.audioIDs = append(t.audioIDs, b.rendition(Rendition{Audio: a}))
+	}
+	return &t, nil
+}
+
+// duplicate is an object that two outputs of a job would write.
+type duplicate struct {
+	path, other, uri string
+}
+
+func (p *Plan) duplicates() []duplicate {
+	var found []duplicate
+	seen := map[string]string{}
+	use := func(bucket, key string, group, output int) {
+		uri := Location{bucket, key}.URI()
+		path := fmt.Sprintf("/outputGroups/%d", group)
+		if output >= 0 {
+			path += fmt.Sprintf("/outputs/%d", output)
+		}
+		if other, taken := seen[uri]; taken {
+			found = append(found, duplicate{path, other, uri})
+			return
+		}
+		seen[uri] = path
+	}
+	for _, f := range p.Files {
+		use(f.Bucket, f.Key, f.Group, f.Output)
+	}
+	for _, c := range p.Captures {
+		use(c.Bucket, c.Prefix+"0000000"+c.Extension, c.Group, c.Output)
+	}
+	for i := range p.HLS {
+		g := &p.HLS[i]
+		if !g.NoManifests {
+			use(g.Master.Bucket, g.Master.Key, g.Group, -1)
+		}
+		for _, v := range g.Variants {
+			if !g.NoManifests {
+				use(v.Playlist.Bucket, v.Playlist.Key, g.Group, v.Output)
+			}
+			use(v.SegmentPrefix.Bucket, v.SegmentPrefix.Key+"_00001.ts", g.Group, v.Output)
+		}
+		for _, a := range g.AudioGroups {
+			if !g.NoManifests {
+				use(a.Playlist.Bucket, a.Playlist.Key, g.Group, a.Output)
+			}
+			use(a.SegmentPrefix.Bucket, a.SegmentPrefix.Key+"_00001.ts", g.Group, a.Output)
+		}
+	}
+	return found
+}

@@ -1,0 +1,397 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
+
+	"darkroom/internal/media"
+)
+
+// checker judges the rules that cross members: first what is invalid, then what this installation does not offer.
+type checker struct {
+	settings   *types.JobSettings
+	caps       Capabilities
+	invalid    []Refusal
+	notOffered []Refusal
+}
+
+func (c *checker) bad(path, format string, args ...any) {
+	c.invalid = append(c.invalid, Refusal{path, fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) lack(path, format string, args ...any) {
+	c.notOffered = append(c.notOffered, Refusal{path, fmt.Sprintf(format, args...)})
+}
+
+func (c *checker) missing(path, member string) { c.bad(path, "%s is a required property", member) }
+
+func (c *checker) job() {
+	s := c.settings
+	if len(s.Inputs) == 0 {
+		c.missing("", "inputs")
+	}
+	for i := range s.Inputs {
+		c.input(i)
+	}
+	if len(s.Inputs) > 1 {
+		c.lack("/inputs/1", "more than one input is not carried out")
+	}
+	if len(s.OutputGroups) == 0 {
+		c.missing("", "outputGroups")
+	}
+	for i := range s.OutputGroups {
+		c.group(fmt.Sprintf("/outputGroups/%d", i), &s.OutputGroups[i])
+	}
+	if len(c.invalid) == 0 && len(c.notOffered) == 0 {
+		c.collisions()
+	}
+}
+
+func (c *checker) input(i int) {
+	in := &c.settings.Inputs[i]
+	path := fmt.Sprintf("/inputs/%d", i)
+	switch uri := aws.ToString(in.FileInput); {
+	case in.FileInput == nil && in.VideoGenerator == nil:
+		c.missing(path, "fileInput")
+	case in.FileInput == nil:
+	case strings.HasPrefix(uri, "http://"), strings.HasPrefix(uri, "https://"):
+		c.lack(path+"/fileInput", "inputs over HTTP are not carried out; offered: s3://BUCKET/KEY")
+	default:
+		loc, err := ParseLocation(uri)
+		switch {
+		case err != nil:
+			c.bad(path+"/fileInput", "%v; allowed: s3://BUCKET/KEY", err)
+		case loc.Key == "" || strings.HasSuffix(loc.Key, "/"):
+			c.bad(path+"/fileInput", "%q names no object; allowed: s3://BUCKET/KEY", uri)
+		}
+	}
+	for name, sel := range in.AudioSelectors {
+		p := path + "/audioSelectors/" + pointerToken(name)
+		byLanguage := sel.SelectorType == types.AudioSelectorTypeLanguageCode
+		if byLanguage && sel.LanguageCode == "" && aws.ToString(sel.CustomLanguageCode) == "" {
+			c.missing(p, "languageCode")
+		}
+		for j, n := range sel.Tracks {
+			if n < 1 {
+				c.bad(fmt.Sprintf("%s/tracks/%d", p, j), "Should be greater than or equal to 1")
+			}
+		}
+	}
+}
+
+func (c *checker) group(path string, g *types.OutputGroup) {
+	s := g.OutputGroupSettings
+	if s == nil {
+		c.missing(path, "outputGroupSettings")
+		return
+	}
+	p := path + "/outputGroupSettings"
+	switch s.Type {
+	case "":
+		c.missing(p, "type")
+		return
+	case types.OutputGroupTypeFileGroupSettings:
+		if s.FileGroupSettings == nil {
+			c.missing(p, "fileGroupSettings")
+		}
+		if s.HlsGroupSettings != nil {
+			c.bad(p+"/hlsGroupSettings", "does not go with type FILE_GROUP_SETTINGS")
+		}
+	case types.OutputGroupTypeHlsGroupSettings:
+		if s.HlsGroupSettings == nil {
+			c.missing(p, "hlsGroupSettings")
+		} else if s.HlsGroupSettings.MinSegmentLength == nil {
+			c.missing(p+"/hlsGroupSettings", "minSegmentLength")
+		}
+		if s.FileGroupSettings != nil {
+			c.bad(p+"/fileGroupSettings", "does not go with type HLS_GROUP_SETTINGS")
+		}
+	default:
+		return // refused as not offered by the table
+	}
+	if dest := groupDestination(g); dest != "" {
+		pointer := p + "/fileGroupSettings/destination"
+		if s.HlsGroupSettings != nil {
+			pointer = p + "/hlsGroupSettings/destination"
+		}
+		if _, err := resolveDestination(dest, Location{Bucket: "b", Key: "k"}, variables{start: time.Unix(0, 0)}); err != nil {
+			c.bad(pointer, "%v", err)
+		}
+	}
+	if len(g.Outputs) == 0 {
+		c.bad(path+"/outputs", "Should have at least 1 items")
+	}
+	for i := range g.Outputs {
+		c.output(fmt.Sprintf("%s/outputs/%d", path, i), s, &g.Outputs[i], len(g.Outputs))
+	}
+}
+
+func (c *checker) output(path string, g *types.OutputGroupSettings, o *types.Output, siblings int) {
+	if o.Preset != nil {
+		return // refused as not offered by the table; what the preset would give is not known
+	}
+	hls := g.Type == types.OutputGroupTypeHlsGroupSettings
+	if o.ContainerSettings == nil {
+		c.missing(path, "containerSettings")
+		return
+	}
+	if err := c.nameModifier(o, hls); err != nil {
+		c.bad(path+"/nameModifier", "%v", err)
+	}
+	if ext := aws.ToString(o.Extension); strings.ContainsFunc(ext, func(r rune) bool { return r < 0x20 || r == '/' || r == 0x7f }) {
+		c.bad(path+"/extension", "%q holds a slash or a control character", ext)
+	}
+	container := o.ContainerSettings.Container
+	cp := path + "/containerSettings"
+	codec := videoCodec(o)
+	switch {
+	case container == "":
+		c.missing(cp, "container")
+	case hls && container != types.ContainerTypeM3u8:
+		c.bad(cp+"/container", "%s does not go with an Apple HLS output group; allowed: M3U8", container)
+	case !hls && container == types.ContainerTypeM3u8:
+		c.bad(cp+"/container", "M3U8 goes with an Apple HLS output group alone")
+	case container == types.ContainerTypeRaw && codec != types.VideoCodecFrameCapture:
+		c.lack(cp+"/container", "RAW is carried out for FRAME_CAPTURE alone")
+	case container != types.ContainerTypeRaw && codec == types.VideoCodecFrameCapture:
+		c.bad(cp+"/container", "%s does not hold FRAME_CAPTURE; allowed: RAW", container)
+	}
+	if codec == types.VideoCodecFrameCapture && len(o.AudioDescriptions) > 0 {
+		c.bad(path+"/audioDescriptions", "an output of captured frames has no sound")
+	}
+	if o.VideoDescription == nil && len(o.AudioDescriptions) == 0 {
+		c.bad(path, "Should match any schema: videoDescription is a required property | %s: audioDescriptions is a required property", path)
+	}
+	if hls {
+		if siblings > 1 && aws.ToString(o.NameModifier) == "" {
+			c.missing(path, "nameModifier")
+		}
+		c.hlsOutput(path, o)
+	}
+	if o.VideoDescription != nil {
+		c.video(path+"/videoDescription", o.VideoDescription, hls)
+	}
+	for i := range o.AudioDescriptions {
+		c.audio(fmt.Sprintf("%s/audioDescriptions/%d", path, i), &o.AudioDescriptions[i])
+	}
+}
+
+func (c *checker) nameModifier(o *types.Output, hls bool) error {
+	m := aws.ToString(o.NameModifier)
+	for _, r := range m {
+		if r < 0x20 || r == 0x7f {
+			return fmt.Errorf("%q holds a control character", m)
+		}
+	}
+	_, err := variables{}.expand(m, modifierNames)
+	return err
+}
+
+func (c *checker) hlsOutput(path string, o *types.Output) {
+	if o.OutputSettings == nil || o.OutputSettings.HlsSettings == nil {
+		return
+	}
+	h := o.OutputSettings.HlsSettings
+	p := path + "/outputSettings/hlsSettings"
+	if _, err := (variables{}).expand(aws.ToString(h.SegmentModifier), modifierNames); err != nil {
+		c.bad(p+"/segmentModifier", "%v", err)
+	}
+	if strings.ContainsFunc(aws.ToString(h.SegmentModifier), func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+		c.bad(p+"/segmentModifier", "%q holds a control character", *h.SegmentModifier)
+	}
+	if strings.Contains(aws.ToString(h.AudioRenditionSets), ",") {
+		c.lack(p+"/audioRenditionSets", "more than one audio rendition set for a variant is not carried out")
+	}
+	if o.VideoDescription == nil && len(o.AudioDescriptions) > 1 {
+		c.bad(path+"/audioDescriptions", "Should have at most 1 items in an output of sound alone")
+	}
+	if strings.ContainsAny(aws.ToString(h.AudioGroupId), "\"\r\n") {
+		c.bad(p+"/audioGroupId", "%q holds a quotation mark or a line break", *h.AudioGroupId)
+	}
+	if m := o.ContainerSettings.M3u8Settings; m != nil {
+		c.pids(path+"/containerSettings/m3u8Settings", m)
+	}
+}
+
+// pids refuses elementary streams that would share a packet identifier.
+func (c *checker) pids(path string, m *types.M3u8Settings) {
+	seen := map[int32]string{}
+	use := func(name string, pid *int32) {
+		if pid == nil {
+			return
+		}
+		if other, taken := seen[*pid]; taken {
+			c.bad(path+"/"+name, "PID %d is also that of %s", *pid, other)
+			return
+		}
+		seen[*pid] = name
+	}
+	use("pmtPid", m.PmtPid)
+	use("videoPid", m.VideoPid)
+	for i := range m.AudioPids {
+		use(fmt.Sprintf("audioPids/%d", i), &m.AudioPids[i])
+	}
+}
+
+func videoCodec(o *types.Output) types.VideoCodec {
+	if o.VideoDescription == nil || o.VideoDescription.CodecSettings == nil {
+		return ""
+	}
+	return o.VideoDescription.CodecSettings.Codec
+}
+
+func (c *checker) video(path string, v *types.VideoDescription, hls bool) {
+	for name, n := range map[string]*int32{"width": v.Width, "height": v.Height} {
+		if n != nil && *n%2 != 0 {
+			c.bad(path+"/"+name, "Should be a multiple of 2")
+		}
+	}
+	cs := v.CodecSettings
+	if cs == nil {
+		c.missing(path, "codecSettings")
+		return
+	}
+	if d := v.VideoPreprocessors; d != nil && d.Deinterlacer != nil && !c.caps.Deinterlace {
+		c.lack(path+"/videoPreprocessors/deinterlacer", "the encoder lacks a deinterlacing filter")
+	}
+	p := path + "/codecSettings"
+	switch cs.Codec {
+	case "":
+		c.missing(p, "codec")
+	case types.VideoCodecH264:
+		if !c.caps.encodes(media.AVC) {
+			c.lack(p+"/codec", "the encoder lacks H.264")
+		}
+		if cs.FrameCaptureSettings != nil {
+			c.bad(p+"/frameCaptureSettings", "does not go with codec H_264")
+		}
+		h := cs.H264Settings
+		if h == nil {
+			h = &types.H264Settings{}
+		}
+		c.h264(p+"/h264Settings", h, hls)
+	case types.VideoCodecFrameCapture:
+		if !c.caps.StillPictures {
+			c.lack(p+"/codec", "the encoder lacks JPEG")
+		}
+		if cs.H264Settings != nil {
+			c.bad(p+"/h264Settings", "does not go with codec FRAME_CAPTURE")
+		}
+	}
+}
+
+func (c *checker) h264(path string, h *types.H264Settings, hls bool) {
+	const incompatible = "You set Rate control mode to %s but the settings values for Bitrate and Max bitrate aren't compatible with %[1]s. When you use %[1]s, you must specify a value for Bitrate%s. Adjust your job settings and then resubmit your job."
+	switch mode := rateControlMode(h); mode {
+	case types.H264RateControlModeCbr:
+		if h.Bitrate == nil || h.MaxBitrate != nil {
+			c.bad(path, incompatible, mode, " and you must not specify a value for Max bitrate")
+		}
+	case types.H264RateControlModeVbr:
+		if h.Bitrate == nil {
+			c.bad(path, incompatible, mode, "")
+		} else if h.MaxBitrate != nil && *h.MaxBitrate < *h.Bitrate {
+			c.bad(path+"/maxBitrate", "Should be greater than or equal to %d, the bitrate", *h.Bitrate)
+		}
+	case types.H264RateControlModeQvbr:
+		if h.MaxBitrate == nil {
+			c.missing(path, "maxBitrate")
+		}
+	default:
+		c.missing(path, "rateControlMode")
+	}
+	if h.QvbrSettings != nil && rateControlMode(h) != types.H264RateControlModeQvbr {
+		c.bad(path+"/qvbrSettings", "goes with rateControlMode QVBR alone")
+	}
+	if h.FramerateControl == types.H264FramerateControlSpecified {
+		c.both(path, "framerateControl is SPECIFIED", "framerateNumerator", h.FramerateNumerator, "framerateDenominator", h.FramerateDenominator)
+	}
+	if h.ParControl == types.H264ParControlSpecified {
+		c.both(path, "parControl is SPECIFIED", "parNumerator", h.ParNumerator, "parDenominator", h.ParDenominator)
+	}
+	if h.CodecProfile == types.H264CodecProfileBaseline && h.EntropyEncoding == types.H264EntropyEncodingCabac {
+		c.bad(path+"/entropyEncoding", "CABAC needs codecProfile MAIN or HIGH; allowed with BASELINE: CAVLC")
+	}
+	if hls && h.GopClosedCadence != nil && *h.GopClosedCadence == 0 {
+		c.bad(path+"/gopClosedCadence", "Should be greater than or equal to 1 in a segmented output")
+	}
+	if h.GopSize != nil && *h.GopSize <= 0 && h.GopSizeUnits != types.H264GopSizeUnitsAuto {
+		c.bad(path+"/gopSize", "Should be greater than 0")
+	}
+	if h.GopSizeUnits == types.H264GopSizeUnitsFrames && h.GopSize != nil && *h.GopSize != float64(int64(*h.GopSize)) {
+		c.bad(path+"/gopSize", "%v is not a whole number of frames", *h.GopSize)
+	}
+}
+
+func (c *checker) both(path, why, nameA string, a *int32, nameB string, b *int32) {
+	if a == nil {
+		c.bad(path, "%s is a required property when %s", nameA, why)
+	}
+	if b == nil {
+		c.bad(path, "%s is a required property when %s", nameB, why)
+	}
+}
+
+// aacSampleRates are those of ISO/IEC 14496-3 table 1.18.
+var aacSampleRates = []int32{8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000}
+
+func (c *checker) audio(path string, a *types.AudioDescription) {
+	if name := aws.ToString(a.AudioSourceName); name != "" && len(c.settings.Inputs) > 0 {
+		if _, ok := c.settings.Inputs[0].AudioSelectors[name]; !ok && len(c.settings.Inputs[0].AudioSelectors) > 0 {
+			c.bad(path+"/audioSourceName", "%q names no audio selector of the input", name)
+		}
+	}
+	if a.CodecSettings == nil {
+		c.missing(path, "codecSettings")
+		return
+	}
+	p := path + "/codecSettings"
+	switch a.CodecSettings.Codec {
+	case "":
+		c.missing(p, "codec")
+	case types.AudioCodecAac:
+		if !c.caps.encodes(media.AAC) {
+			c.lack(p+"/codec", "the encoder lacks AAC")
+		}
+		s := a.CodecSettings.AacSettings
+		if s == nil {
+			c.missing(p, "aacSettings")
+			return
+		}
+		p += "/aacSettings"
+		if s.CodingMode == "" {
+			c.missing(p, "codingMode")
+		}
+		switch {
+		case s.SampleRate == nil:
+			c.missing(p, "sampleRate")
+		case !slices.Contains(aacSampleRates, *s.SampleRate):
+			c.bad(p+"/sampleRate", "%d is not a sample rate of AAC; allowed: %s", *s.SampleRate, strings.Trim(fmt.Sprint(aacSampleRates), "[]"))
+		}
+		if s.RateControlMode == types.AacRateControlModeVbr && s.VbrQuality == "" {
+			c.missing(p, "vbrQuality")
+		}
+	}
+}
+
+// collisions plans the job for a plain source and refuses outputs that would be written over each other.
+func (c *checker) collisions() {
+	p, err := newBuilder(c.settings, &plainSource, Options{Start: time.Unix(0, 0)}).build()
+	if err != nil {
+		return // what depends on the source fails, if at all, when the source is known
+	}
+	for _, d := range p.duplicates() {
+		c.bad(d.path, "%s is also written by %s; give each output its own nameModifier", d.uri, d.other)
+	}
+}
+
+// plainSource stands for a source before it is probed.
+var plainSource = Probe{Demuxer: "mov", Duration: time.Minute, Streams: []Stream{
+	{Index: 0, Kind: media.Video, Codec: "h264", Decodable: true, Width: 1920, Height: 1080, FrameRate: media.Rational{Num: 25, Den: 1}},
+	{Index: 1, Kind: media.Audio, Codec: "aac", Decodable: true, SampleRate: 48000, Channels: 2},
+}}
