@@ -33,7 +33,7 @@ type Check struct {
 	Resource string // ARN, or "*" where the action names none
 }
 
-// Statement is one statement of a policy. The zero value grants and denies nothing.
+// Statement is one statement of a policy. The zero value cannot be understood, and a policy that has it denies everything.
 type Statement struct {
 	Sid       string
 	Effect    Effect
