@@ -13,7 +13,10 @@ type Service interface {
 	// Name is the signing name in the credential scope: mediaconvert, s3, sts.
 	Name() string
 	// Resolve says which operation the request asks for and what must be allowed for it. It must have no effect. For services other
-	// than s3 the body is already read, bounded and verified against the signature; for s3 it is a stream that verifies as it is read.
+	// than s3 the body is already read, bounded and verified against the signature; for s3 it is a stream that verifies as it is read,
+	// without aws-chunked framing: ContentLength is the length of the object, Trailer has the verified trailers once the body is
+	// read to its end, and a *sigv4.Error from reading is for Refuse. Only the body read to io.EOF is verified whole. The path is to be
+	// read raw, by URL.EscapedPath.
 	// An error is written by Refuse.
 	Resolve(r *http.Request) (*Operation, error)
 	// Refuse writes err in the dialect of the service. It gets the errors of Resolve, *sigv4.Error, *iam.Denied and
@@ -27,6 +30,8 @@ type Operation struct {
 	Name string
 	// Checks are all authorized, in order, before Serve; an operation with no checks is denied.
 	Checks []iam.Check
+	// Context has the condition keys of the operation's own, such as aws:RequestTag/KEY. Keys that the gateway knows itself are not taken.
+	Context iam.Context
 	// Serve carries the operation out and writes the answer, or returns an error for Refuse if nothing is written yet.
 	Serve func(w http.ResponseWriter, r *http.Request) error
 }
@@ -36,8 +41,15 @@ type contextKey int
 const (
 	keyRequestID contextKey = iota
 	keyPrincipal
-	keyInternal
+	keyOrigin
 )
+
+// origin is where a request came from, as the gateway's own code knows it.
+type origin struct {
+	internal bool
+	secure   bool
+	sourceIP string
+}
 
 // RequestID returns the id of the request in ctx, as sent in x-amzn-RequestId.
 func RequestID(ctx context.Context) string {
@@ -49,4 +61,22 @@ func RequestID(ctx context.Context) string {
 func Caller(ctx context.Context) iam.Principal {
 	p, _ := ctx.Value(keyPrincipal).(iam.Principal)
 	return p
+}
+
+// Internal says whether the request in ctx came over the worker's own path. Only InternalHandler can make it so.
+func Internal(ctx context.Context) bool {
+	o, _ := ctx.Value(keyOrigin).(origin)
+	return o.internal
+}
+
+// Secure says whether the request in ctx came over TLS or the worker's own path.
+func Secure(ctx context.Context) bool {
+	o, _ := ctx.Value(keyOrigin).(origin)
+	return o.secure
+}
+
+// SourceIP returns the address of the peer of the connection; empty on the worker's own path.
+func SourceIP(ctx context.Context) string {
+	o, _ := ctx.Value(keyOrigin).(origin)
+	return o.sourceIP
 }

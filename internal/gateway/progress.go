@@ -1,0 +1,122 @@
+package gateway
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// renewEvery is how old a deadline may be before progress renews it: often enough to matter, seldom enough to cost nothing.
+const renewEvery = StallTimeout / 8
+
+// response counts what is written, remembers the status, and moves the write deadline while there is progress.
+type response struct {
+	http.ResponseWriter
+	controller *http.ResponseController
+	status     int // 0 until the header is written
+	count      int64
+	renewed    time.Time
+}
+
+func newResponse(w http.ResponseWriter) *response {
+	return &response{ResponseWriter: w, controller: http.NewResponseController(w)}
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *response) WriteHeader(status int) {
+	if w.status == 0 && status >= http.StatusOK {
+		w.status = status
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *response) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	w.extend()
+	n, err := w.ResponseWriter.Write(p)
+	w.count += int64(n)
+	return n, err
+}
+
+// extend gives the peer StallTimeout to take what is written next. Deadlines are those of the connection, so they are in real time; a
+// connection without deadlines has none to move.
+func (w *response) extend() {
+	if now := time.Now(); now.Sub(w.renewed) > renewEvery {
+		_ = w.controller.SetWriteDeadline(now.Add(StallTimeout))
+		w.renewed = now
+	}
+}
+
+// statusSent is the status as the client sees it.
+func (w *response) statusSent() int {
+	if w.status == 0 {
+		return http.StatusOK
+	}
+	return w.status
+}
+
+// nameS3 sets the request ids that S3 clients look for.
+func (w *response) nameS3(id string) {
+	h := w.Header()
+	h.Set("x-amz-request-id", id)
+	if h.Get("x-amz-id-2") == "" {
+		h.Set("x-amz-id-2", newExtendedID())
+	}
+}
+
+// finish leaves deadlines behind for what the server itself still does: flush the answer, and drain a body that was not read whole.
+func (w *response) finish(b *progressBody) {
+	now := time.Now()
+	_ = w.controller.SetWriteDeadline(now.Add(StallTimeout))
+	if !b.ended {
+		_ = w.controller.SetReadDeadline(now.Add(HeaderTimeout))
+	}
+}
+
+// progressBody counts what is read, and moves the read deadline while there is progress.
+type progressBody struct {
+	body       io.ReadCloser
+	controller *http.ResponseController
+	count      int64
+	renewed    time.Time
+	until      time.Time // when set, no deadline goes beyond it
+	ended      bool
+}
+
+func newProgressBody(body io.ReadCloser, c *http.ResponseController) *progressBody {
+	if body == nil {
+		body = http.NoBody
+	}
+	return &progressBody{body: body, controller: c, ended: body == http.NoBody}
+}
+
+// limitTotal bounds the time for all that is still to be read.
+func (b *progressBody) limitTotal(d time.Duration) { b.until = time.Now().Add(d) }
+
+func (b *progressBody) Read(p []byte) (int, error) {
+	if b.ended {
+		return 0, io.EOF
+	}
+	if now := time.Now(); now.Sub(b.renewed) > renewEvery {
+		deadline := now.Add(StallTimeout)
+		if !b.until.IsZero() && b.until.Before(deadline) {
+			deadline = b.until
+		}
+		_ = b.controller.SetReadDeadline(deadline)
+		b.renewed = now
+	}
+	n, err := b.body.Read(p)
+	b.count += int64(n)
+	if err == io.EOF {
+		// The server goes on reading, to notice that the client left; a deadline would look like that.
+		b.ended = true
+		_ = b.controller.SetReadDeadline(time.Time{})
+	}
+	return n, err
+}
+
+func (b *progressBody) Close() error { return b.body.Close() }
