@@ -1,0 +1,153 @@
+// Package config reads the configuration of the server: one strict YAML file, and flags that override it.
+//
+// Every flag is a key of the file, with underscores for dashes. The empty file works. A key that is unknown, given twice or of the wrong
+// kind is an error that names it and its line; a value that is not allowed is an *Error that names the key, the value and what is
+// allowed.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+)
+
+// Config is the configuration of serve. Take it from Default, Read or FromArgs: its zero value lacks the defaults.
+type Config struct {
+	Data           string        `yaml:"data"`            // directory that everything is kept in
+	Listen         string        `yaml:"listen"`          // HOST:PORT
+	Hosts          []string      `yaml:"hosts"`           // more names and addresses that clients reach the server by, for its certificate
+	Region         string        `yaml:"region"`          // the AWS Region that clients sign for
+	Account        string        `yaml:"account"`         // the AWS account id, 12 digits
+	LogLevel       string        `yaml:"log_level"`       // debug, info, warn, error
+	InsecureHTTP   bool          `yaml:"insecure_http"`   // plain HTTP; on loopback only
+	RequireSandbox bool          `yaml:"require_sandbox"` // do not start where a part of the sandbox is missing
+	Drain          time.Duration `yaml:"drain"`           // how long a stop waits for what is under way
+	FFmpeg         string        `yaml:"ffmpeg"`          // path or name of the program
+	FFprobe        string        `yaml:"ffprobe"`         // path or name of the program
+	S3             S3            `yaml:"s3"`
+	Egress         Egress        `yaml:"egress"`
+	Worker         Worker        `yaml:"worker"`
+}
+
+// S3 is an external object store that s3:// means instead of the embedded one. The zero value means the embedded one.
+type S3 struct {
+	Endpoint        string `yaml:"endpoint"`         // URL; http:// on loopback only
+	Region          string `yaml:"region"`           // empty: that of the server
+	PathStyle       bool   `yaml:"path_style"`       // the bucket in the path, not in the host name
+	CredentialsFile string `yaml:"credentials_file"` // AWS shared-credentials format, profile default; others must not read it
+}
+
+// Egress is where outgoing connections may go beyond public addresses.
+type Egress struct {
+	Allow  []Allow `yaml:"allow"`
+	CAFile string  `yaml:"ca_file"` // PEM; authorities beside those of the system
+}
+
+// Allow opens private addresses for some purposes.
+type Allow struct {
+	Net   string   `yaml:"net"`   // CIDR
+	Ports []int    `yaml:"ports"` // at least one
+	For   []string `yaml:"for"`   // at least one of Purposes
+}
+
+// Worker is the local worker.
+type Worker struct {
+	Concurrency int `yaml:"concurrency"` // jobs at once; 0: as many as the machine is good for
+}
+
+// maxFile bounds the configuration file.
+const maxFile = 1 << 20
+
+// Default returns the configuration of the empty file.
+func Default() Config {
+	return Config{
+		Data:     "darkroom-data",
+		Listen:   "127.0.0.1:9443",
+		Region:   "us-east-1",
+		Account:  "000000000000",
+		LogLevel: "info",
+		Drain:    30 * time.Second,
+		FFmpeg:   "ffmpeg",
+		FFprobe:  "ffprobe",
+	}
+}
+
+// Level returns LogLevel for slog.
+func (c Config) Level() slog.Level {
+	return map[string]slog.Level{"debug": slog.LevelDebug, "warn": slog.LevelWarn, "error": slog.LevelError}[c.LogLevel]
+}
+
+// Read reads one YAML document over the defaults, and validates the whole.
+func Read(r io.Reader) (Config, error) {
+	c := Default()
+	if err := decode(r, &c); err != nil {
+		return Config{}, err
+	}
+	return c, c.Validate()
+}
+
+// ReadFile is Read of a file.
+func ReadFile(path string) (Config, error) {
+	c, err := readFile(path)
+	if err != nil {
+		return Config{}, err
+	}
+	if err := c.Validate(); err != nil {
+		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return c, nil
+}
+
+func readFile(path string) (Config, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	defer f.Close()
+	c := Default()
+	if err := decode(f, &c); err != nil {
+		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return c, nil
+}
+
+func decode(r io.Reader, c *Config) error {
+	limited := &io.LimitedReader{R: r, N: maxFile + 1}
+	d := yaml.NewDecoder(limited, yaml.Strict(), yaml.CustomUnmarshaler(decodeDrain))
+	var invalid *Error
+	err := d.Decode(c)
+	switch {
+	case limited.N <= 0:
+		return fmt.Errorf("the file is longer than %d bytes", maxFile)
+	case errors.Is(err, io.EOF): // empty, and the decoder has cleared c
+		*c = Default()
+		return nil
+	case errors.As(err, &invalid):
+		return invalid
+	case err != nil:
+		return errors.New(yaml.FormatError(err, false, true))
+	}
+	if err := d.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return errors.New("the file has more than one document")
+	}
+	return nil
+}
+
+// decodeDrain reads a duration such as 30s. Drain is the only one that there is, which is how it knows its key.
+func decodeDrain(d *time.Duration, text []byte) error {
+	var s string
+	err := yaml.Unmarshal(text, &s)
+	if err == nil {
+		*d, err = time.ParseDuration(s)
+	}
+	if err != nil {
+		return &Error{"drain", strings.TrimSpace(string(text)), "a duration such as 30s"}
+	}
+	return nil
+}

@@ -1,0 +1,373 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// want is Default changed by edit, for what a file should give.
+func want(edit func(*Config)) Config {
+	c := Default()
+	edit(&c)
+	return c
+}
+
+const full = `
+data: /var/lib/darkroom
+listen: "[::1]:0"
+hosts: [media.example.org, 192.0.2.7]
+region: eu-central-1
+account: "012345678901"
+log_level: debug
+insecure_http: true
+require_sandbox: true
+drain: 1m30s
+ffmpeg: /opt/ffmpeg
+ffprobe: /opt/ffprobe
+s3:
+  endpoint: https://objects.example.org:8443
+  region: us-west-2
+  path_style: true
+  credentials_file: /etc/darkroom/s3
+egress:
+  allow:
+    - {net: 10.1.0.0/16, ports: [443, 8443], for: [input, speke]}
+    - net: fd00::/8
+      ports: [443]
+      for: [storage]
+  ca_file: /etc/darkroom/ca.pem
+worker:
+  concurrency: 3
+`
+
+func fullConfig() Config {
+	return Config{
+		Data: "/var/lib/darkroom", Listen: "[::1]:0", Hosts: []string{"media.example.org", "192.0.2.7"},
+		Region: "eu-central-1", Account: "012345678901", LogLevel: "debug", InsecureHTTP: true, RequireSandbox: true,
+		Drain: 90 * time.Second, FFmpeg: "/opt/ffmpeg", FFprobe: "/opt/ffprobe",
+		S3: S3{Endpoint: "https://objects.example.org:8443", Region: "us-west-2", PathStyle: true, CredentialsFile: "/etc/darkroom/s3"},
+		Egress: Egress{
+			Allow: []Allow{
+				{Net: "10.1.0.0/16", Ports: []int{443, 8443}, For: []string{"input", "speke"}},
+				{Net: "fd00::/8", Ports: []int{443}, For: []string{"storage"}},
+			},
+			CAFile: "/etc/darkroom/ca.pem",
+		},
+		Worker: Worker{Concurrency: 3},
+	}
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, text string
+		want       Config
+	}{
+		{"empty", "", Default()},
+		{"comment alone", "# nothing yet\n", Default()},
+		{"document marker alone", "---\n", Default()},
+		{"everything", full, fullConfig()},
+		{"one key", "region: eu-west-1\n", want(func(c *Config) { c.Region = "eu-west-1" })},
+		{"drain in quotes", `drain: "45s"`, want(func(c *Config) { c.Drain = 45 * time.Second })},
+		{"no drain", "drain: 0s", want(func(c *Config) { c.Drain = 0 })},
+		{"account without leading zero", "account: 123456789012", want(func(c *Config) { c.Account = "123456789012" })},
+		{"empty section", "s3:\n", Default()},
+		{"http store on loopback", "s3: {endpoint: 'http://127.0.0.1:7070', credentials_file: c}",
+			want(func(c *Config) { c.S3 = S3{Endpoint: "http://127.0.0.1:7070", CredentialsFile: "c"} })},
+		{"all interfaces", "listen: ':9443'", want(func(c *Config) { c.Listen = ":9443" })},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := Read(strings.NewReader(tt.text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestReadRefusesShape(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, text string
+		want       []string // all in the message
+	}{
+		{"unknown key", "region: eu-west-1\nregoin: eu-west-1\n", []string{"[2:1]", `unknown field "regoin"`}},
+		{"unknown key within", "s3:\n  endpont: x\n", []string{"[2:3]", `"endpont"`}},
+		{"unknown key in a list", "egress:\n  allow:\n  - {net: 10.0.0.0/8, port: [80]}\n", []string{"[3:", `"port"`}},
+		{"doubled key", "region: a\nregion: b\n", []string{"[2:1]", `"region"`}},
+		{"wrong case of letters", "Region: a\n", []string{"[1:1]", `"Region"`}},
+		{"dash for underscore", "log-level: info\n", []string{`"log-level"`}},
+		{"section is a number", "worker: 5\n", []string{"[1:9]"}},
+		{"value is a map", "region: {a: b}\n", []string{"[1:9]", "Region"}},
+		{"flag is a word", "insecure_http: perhaps\n", []string{"[1:16]"}},
+		{"number is a word", "worker: {concurrency: many}\n", []string{"[1:"}},
+		{"list at the top", "- region\n", []string{"[1:1]"}},
+		{"two documents", "region: a\n---\nregion: b\n", []string{"more than one document"}},
+		{"broken", "region: [a\n", []string{"[1:"}},
+		{"too long", "# " + strings.Repeat("x", maxFile), []string{"longer than 1048576 bytes"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := Read(strings.NewReader(tt.text))
+			if err == nil {
+				t.Fatalf("got %+v, want an error", got)
+			}
+			for _, w := range tt.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("error %q lacks %q", err, w)
+				}
+			}
+			if diff := cmp.Diff(Config{}, got); diff != "" {
+				t.Errorf("a configuration came with the error:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestReadRefusesValues(t *testing.T) {
+	t.Parallel()
+	const store = "endpoint: 'https://h', credentials_file: c"
+	tests := []struct{ text, key, value string }{
+		{"data: ''", "data", ""},
+		{`data: "a\0b"`, "data", "a\x00b"},
+		{"listen: localhost", "listen", "localhost"},
+		{"listen: 'localhost:http'", "listen", "localhost:http"},
+		{"listen: '127.0.0.1:65536'", "listen", "127.0.0.1:65536"},
+		{"listen: '127.0.0.1:-1'", "listen", "127.0.0.1:-1"},
+		{"listen: 'a b:1'", "listen", "a b:1"},
+		{"hosts: [good.example, 'bad host']", "hosts[1]", "bad host"},
+		{"hosts: ['*.example']", "hosts[0]", "*.example"},
+		{"region: US-EAST-1", "region", "US-EAST-1"},
+		{"region: us/east", "region", "us/east"},
+		{"region: ''", "region", ""},
+		{"account: 12", "account", "12"},
+		{"account: '00000000000x'", "account", "00000000000x"},
+		{"log_level: verbose", "log_level", "verbose"},
+		{"insecure_http: true\nlisten: '0.0.0.0:80'", "insecure_http", "true"},
+		{"insecure_http: true\nlisten: 'localhost:80'", "insecure_http", "true"},
+		{"insecure_http: true\nlisten: ':80'", "insecure_http", "true"},
+		{"drain: 5", "drain", "5"},
+		{"drain: soon", "drain", "soon"},
+		{"drain: {a: b}", "drain", "{a: b}"},
+		{"drain: -1s", "drain", "-1s"},
+		{"drain: 2h", "drain", "2h0m0s"},
+		{"ffmpeg: ''", "ffmpeg", ""},
+		{"ffmpeg: '-version'", "ffmpeg", "-version"},
+		{"ffprobe: ''", "ffprobe", ""},
+		{"s3: {region: us-west-2}", "s3.region", "us-west-2"},
+		{"s3: {path_style: true}", "s3.path_style", "true"},
+		{"s3: {credentials_file: x}", "s3.credentials_file", "x"},
+		{"s3: {endpoint: 'https://h'}", "s3.credentials_file", ""},
+		{"s3: {endpoint: 'ftp://h', credentials_file: c}", "s3.endpoint", "ftp://h"},
+		{"s3: {endpoint: 'https://', credentials_file: c}", "s3.endpoint", "https://"},
+		{"s3: {endpoint: 'https://h/path', credentials_file: c}", "s3.endpoint", "https://h/path"},
+		{"s3: {endpoint: 'https://h?q', credentials_file: c}", "s3.endpoint", "https://h?q"},
+		{"s3: {endpoint: 'http://store.example', credentials_file: c}", "s3.endpoint", "http://store.example"},
+		{"s3: {endpoint: 'http://localhost', credentials_file: c}", "s3.endpoint", "http://localhost"},
+		{"s3: {endpoint: 'https://u:hush@h', credentials_file: c}", "s3.endpoint", "https://u:xxxxx@h"},
+		{"s3: {endpoint: 'https://u:hush@h:x', credentials_file: c}", "s3.endpoint", "…"},
+		{"s3: {" + store + ", region: '!'}", "s3.region", "!"},
+		{"egress: {allow: [{net: 10.0.0.0, ports: [1], for: [input]}]}", "egress.allow[0].net", "10.0.0.0"},
+		{"egress: {allow: [{net: 10.0.0.1/8, ports: [1], for: [input]}]}", "egress.allow[0].net", "10.0.0.1/8"},
+		{"egress: {allow: [{net: 10.0.0.0/8, for: [input]}]}", "egress.allow[0].ports", ""},
+		{"egress: {allow: [{net: 10.0.0.0/8, ports: [0], for: [input]}]}", "egress.allow[0].ports", "0"},
+		{"egress: {allow: [{net: 10.0.0.0/8, ports: [65536], for: [input]}]}", "egress.allow[0].ports", "65536"},
+		{"egress: {allow: [{net: 10.0.0.0/8, ports: [1]}]}", "egress.allow[0].for", ""},
+		{"egress: {allow: [{net: 10.0.0.0/8, ports: [1], for: [input, mail]}]}", "egress.allow[0].for", "mail"},
+		{"worker: {concurrency: -1}", "worker.concurrency", "-1"},
+		{"worker: {concurrency: 257}", "worker.concurrency", "257"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.text, func(t *testing.T) {
+			t.Parallel()
+			_, err := Read(strings.NewReader(tt.text))
+			var got *Error
+			if !errors.As(err, &got) {
+				t.Fatalf("got %v, want an *Error", err)
+			}
+			if got.Key != tt.key || got.Value != tt.value || got.Allowed == "" {
+				t.Errorf("got key %q, value %q, allowed %q, want key %q, value %q", got.Key, got.Value, got.Allowed, tt.key, tt.value)
+			}
+			if strings.Contains(err.Error(), "hush") {
+				t.Errorf("the message shows a password: %s", err)
+			}
+		})
+	}
+}
+
+func TestReadFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	got, err := ReadFile(write("full.yaml", full))
+	if diff := cmp.Diff(fullConfig(), got); err != nil || diff != "" {
+		t.Errorf("%v, -want +got\n%s", err, diff)
+	}
+	for name, text := range map[string]string{"shape.yaml": "x: 1", "value.yaml": "region: '!'"} {
+		if _, err := ReadFile(write(name, text)); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: got %v, want an error that names the file", name, err)
+		}
+	}
+	if _, err := ReadFile(filepath.Join(dir, "absent")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want fs.ErrNotExist", err)
+	}
+}
+
+func fromArgs(args ...string) (Config, error) {
+	set := flag.NewFlagSet("serve", flag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	return FromArgs(set, args)
+}
+
+func TestFlagsOverrideFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "darkroom.yaml")
+	if err := os.WriteFile(file, []byte(full), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	over := func(edit func(*Config)) Config {
+		c := fullConfig()
+		edit(&c)
+		return c
+	}
+	tests := []struct {
+		name string
+		args []string
+		want Config
+	}{
+		{"nothing", nil, Default()},
+		{"flags alone", []string{"--data", "d", "--drain", "5s"}, want(func(c *Config) { c.Data, c.Drain = "d", 5*time.Second })},
+		{"file alone", []string{"--config", file}, fullConfig()},
+		{"flag before the file", []string{"--region", "eu-west-1", "--config", file}, over(func(c *Config) { c.Region = "eu-west-1" })},
+		{"flag after the file", []string{"--config", file, "--region", "eu-west-1"}, over(func(c *Config) { c.Region = "eu-west-1" })},
+		{"back to the default", []string{"--config", file, "--region", "us-east-1", "--require-sandbox=false", "--worker-concurrency=0"},
+			over(func(c *Config) { c.Region, c.RequireSandbox, c.Worker.Concurrency = "us-east-1", false, 0 })},
+		{"hosts replace hosts", []string{"--config", file, "--hosts", "a.example", "--hosts", "b.example"},
+			over(func(c *Config) { c.Hosts = []string{"a.example", "b.example"} })},
+		{"a bad value in the file is mended", []string{"--config", file, "--s3-region", "eu-west-3"}, over(func(c *Config) { c.S3.Region = "eu-west-3" })},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := fromArgs(tt.args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestFromArgsRefuses(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		args []string
+		want string
+	}{
+		{"unknown flag", []string{"--regoin", "x"}, "-regoin"},
+		{"bad duration", []string{"--drain", "5"}, "drain"},
+		{"argument", []string{"extra"}, `"extra"`},
+		{"absent file", []string{"--config", "/nonexistent/darkroom.yaml"}, "/nonexistent/darkroom.yaml"},
+		{"bad value", []string{"--account", "1"}, "account"},
+		{"secret in arguments", []string{"--s3-secret-access-key", "x"}, "not defined"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if _, err := fromArgs(tt.args...); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want an error with %q", err, tt.want)
+			}
+		})
+	}
+	if _, err := fromArgs("--help"); !errors.Is(err, flag.ErrHelp) {
+		t.Errorf("--help: got %v, want flag.ErrHelp", err)
+	}
+}
+
+// TestEveryFlagIsAKey walks the flags, and sets each one's key in a file.
+func TestEveryFlagIsAKey(t *testing.T) {
+	t.Parallel()
+	keys := make(map[string]bool)
+	durations := 0
+	var walk func(prefix string, typ reflect.Type)
+	walk = func(prefix string, typ reflect.Type) {
+		for i := range typ.NumField() {
+			f := typ.Field(i)
+			name := prefix + strings.ReplaceAll(f.Tag.Get("yaml"), "_", "-")
+			if f.Type == reflect.TypeFor[time.Duration]() {
+				durations++
+			}
+			if f.Type.Kind() == reflect.Struct {
+				walk(name+"-", f.Type)
+				continue
+			}
+			keys[name] = true
+		}
+	}
+	walk("", reflect.TypeFor[Config]())
+	set := flag.NewFlagSet("", flag.ContinueOnError)
+	c := Default()
+	c.addFlags(set)
+	count := 0
+	set.VisitAll(func(f *flag.Flag) {
+		count++
+		if !keys[f.Name] {
+			t.Errorf("flag --%s has no key", f.Name)
+		}
+	})
+	if want := len(keys) - 1; count != want { // egress.allow is a list of maps
+		t.Errorf("got %d flags for %d keys", count, want)
+	}
+	if durations != 1 {
+		t.Errorf("got %d durations; decodeDrain knows one", durations)
+	}
+}
+
+func TestLevel(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError} {
+		if got := (Config{LogLevel: name}).Level(); got != want {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add(full)
+	f.Add("drain: 5")
+	f.Add("a: &a [*a]")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := Read(strings.NewReader(text))
+		if err == nil {
+			if err := c.Validate(); err != nil {
+				t.Errorf("accepted and then refused: %v", err)
+			}
+		}
+	})
+}

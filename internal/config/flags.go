@@ -1,0 +1,65 @@
+package config
+
+import (
+	"flag"
+	"fmt"
+)
+
+// FromArgs adds the flags of serve to fs, parses args, reads the file that --config names, and lets the flags that were given override it.
+// Errors of fs are returned as they are, flag.ErrHelp among them.
+func FromArgs(fs *flag.FlagSet, args []string) (Config, error) {
+	c := Default()
+	file := fs.String("config", "", "YAML `FILE`; flags override it")
+	c.addFlags(fs)
+	if err := fs.Parse(args); err != nil {
+		return Config{}, err
+	}
+	if fs.NArg() > 0 {
+		return Config{}, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	if *file != "" {
+		merged, err := readFile(*file)
+		if err != nil {
+			return Config{}, err
+		}
+		over := flag.NewFlagSet("", flag.ContinueOnError)
+		merged.addFlags(over)
+		fs.Visit(func(f *flag.Flag) {
+			if over.Lookup(f.Name) != nil && f.Name != "hosts" {
+				_ = over.Set(f.Name, f.Value.String()) // it was parsed once already
+			}
+		})
+		if len(c.Hosts) > 0 {
+			merged.Hosts = c.Hosts
+		}
+		c = merged
+	}
+	if err := c.Validate(); err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// addFlags binds a flag to each key that has one value, with the present value as its default.
+func (c *Config) addFlags(fs *flag.FlagSet) {
+	fs.StringVar(&c.Data, "data", c.Data, "`DIR` that everything is kept in")
+	fs.StringVar(&c.Listen, "listen", c.Listen, "`HOST:PORT` to listen on")
+	fs.Func("hosts", "more `NAMES` that clients reach the server by, for its certificate; repeatable", func(s string) error {
+		c.Hosts = append(c.Hosts, s)
+		return nil
+	})
+	fs.StringVar(&c.Region, "region", c.Region, "AWS `REGION` that clients sign for")
+	fs.StringVar(&c.Account, "account", c.Account, "AWS account `ID`")
+	fs.StringVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
+	fs.BoolVar(&c.InsecureHTTP, "insecure-http", c.InsecureHTTP, "plain HTTP instead of TLS; on loopback only")
+	fs.BoolVar(&c.RequireSandbox, "require-sandbox", c.RequireSandbox, "do not start where a part of the sandbox is missing")
+	fs.DurationVar(&c.Drain, "drain", c.Drain, "how long a stop waits for what is under way")
+	fs.StringVar(&c.FFmpeg, "ffmpeg", c.FFmpeg, "`PATH` of ffmpeg")
+	fs.StringVar(&c.FFprobe, "ffprobe", c.FFprobe, "`PATH` of ffprobe")
+	fs.StringVar(&c.S3.Endpoint, "s3-endpoint", c.S3.Endpoint, "`URL` of an external object store")
+	fs.StringVar(&c.S3.Region, "s3-region", c.S3.Region, "its `REGION`")
+	fs.BoolVar(&c.S3.PathStyle, "s3-path-style", c.S3.PathStyle, "put the bucket in the path")
+	fs.StringVar(&c.S3.CredentialsFile, "s3-credentials-file", c.S3.CredentialsFile, "`FILE` with its credentials, in the AWS shared-credentials format")
+	fs.StringVar(&c.Egress.CAFile, "egress-ca-file", c.Egress.CAFile, "PEM `FILE` of more authorities for outgoing connections")
+	fs.IntVar(&c.Worker.Concurrency, "worker-concurrency", c.Worker.Concurrency, "jobs at once; 0 lets the machine decide")
+}

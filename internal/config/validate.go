@@ -1,0 +1,170 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Purposes are what an Egress.Allow can be for.
+var Purposes = []string{"input", "speke", "oidc", "webhook", "kms", "storage"}
+
+// Limits of values.
+const (
+	MaxDrain       = time.Hour
+	MaxConcurrency = 256
+)
+
+var (
+	regionPattern  = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
+	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+	hostPattern    = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
+)
+
+// Error is a value that is not allowed.
+type Error struct {
+	Key     string // such as egress.allow[0].net
+	Value   string
+	Allowed string
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("%s: %q is not allowed: want %s", e.Key, e.Value, e.Allowed)
+}
+
+// Validate says what is wrong with c: nil, or the first *Error.
+func (c Config) Validate() error {
+	// in the order of the fields, so that the first fault told is the first in the file
+	switch {
+	case c.Data == "" || strings.Contains(c.Data, "\x00"):
+		return &Error{"data", c.Data, "a directory"}
+	case !validListen(c.Listen):
+		return &Error{"listen", c.Listen, "HOST:PORT, with a port from 0 to 65535"}
+	}
+	for i, h := range c.Hosts {
+		if !validHost(h) {
+			return &Error{fmt.Sprintf("hosts[%d]", i), h, "a host name or an IP address"}
+		}
+	}
+	switch {
+	case !validRegion(c.Region):
+		return &Error{"region", c.Region, "an AWS Region such as us-east-1"}
+	case !accountPattern.MatchString(c.Account):
+		return &Error{"account", c.Account, "12 digits, in quotes"}
+	case !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel):
+		return &Error{"log_level", c.LogLevel, "debug, info, warn or error"}
+	case c.InsecureHTTP && !loopbackAddress(c.Listen):
+		return &Error{"insecure_http", "true", "false, unless listen is a loopback address such as 127.0.0.1 or ::1"}
+	case c.Drain < 0 || c.Drain > MaxDrain:
+		return &Error{"drain", c.Drain.String(), "a duration from 0s to " + MaxDrain.String()}
+	case !validProgram(c.FFmpeg):
+		return &Error{"ffmpeg", c.FFmpeg, "the path or name of a program"}
+	case !validProgram(c.FFprobe):
+		return &Error{"ffprobe", c.FFprobe, "the path or name of a program"}
+	}
+	if err := c.S3.validate(); err != nil {
+		return err
+	}
+	for i, a := range c.Egress.Allow {
+		if err := a.validate(fmt.Sprintf("egress.allow[%d]", i)); err != nil {
+			return err
+		}
+	}
+	if n := c.Worker.Concurrency; n < 0 || n > MaxConcurrency {
+		return &Error{"worker.concurrency", strconv.Itoa(n), fmt.Sprintf("a number from 0 to %d", MaxConcurrency)}
+	}
+	return nil
+}
+
+func (s S3) validate() error {
+	if s.Endpoint == "" {
+		switch {
+		case s.Region != "":
+			return &Error{"s3.region", s.Region, "nothing while s3.endpoint is not set"}
+		case s.PathStyle:
+			return &Error{"s3.path_style", "true", "nothing while s3.endpoint is not set"}
+		case s.CredentialsFile != "":
+			return &Error{"s3.credentials_file", s.CredentialsFile, "nothing while s3.endpoint is not set"}
+		}
+		return nil
+	}
+	u, err := url.Parse(s.Endpoint)
+	if err != nil {
+		return &Error{"s3.endpoint", "…", "https://HOST[:PORT]"}
+	}
+	if u.User != nil {
+		return &Error{"s3.endpoint", u.Redacted(), "no user and password: they stand in s3.credentials_file"}
+	}
+	if u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http" {
+		return &Error{"s3.endpoint", s.Endpoint, "https://HOST[:PORT]"}
+	}
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
+		return &Error{"s3.endpoint", s.Endpoint, "https://, or http:// on a loopback address"}
+	}
+	if s.Region != "" && !validRegion(s.Region) {
+		return &Error{"s3.region", s.Region, "an AWS Region such as us-east-1"}
+	}
+	if s.CredentialsFile == "" {
+		return &Error{"s3.credentials_file", "", "a file in the AWS shared-credentials format, with s3.endpoint"}
+	}
+	return nil
+}
+
+func (a Allow) validate(key string) error {
+	p, err := netip.ParsePrefix(a.Net)
+	if err != nil || p != p.Masked() {
+		return &Error{key + ".net", a.Net, "a network such as 10.1.0.0/16"}
+	}
+	if len(a.Ports) == 0 {
+		return &Error{key + ".ports", "", "at least one port"}
+	}
+	for _, port := range a.Ports {
+		if port < 1 || port > 65535 {
+			return &Error{key + ".ports", strconv.Itoa(port), "ports from 1 to 65535"}
+		}
+	}
+	if len(a.For) == 0 {
+		return &Error{key + ".for", "", "at least one of " + strings.Join(Purposes, ", ")}
+	}
+	for _, purpose := range a.For {
+		if !slices.Contains(Purposes, purpose) {
+			return &Error{key + ".for", purpose, strings.Join(Purposes, ", ")}
+		}
+	}
+	return nil
+}
+
+func validListen(s string) bool {
+	host, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return false
+	}
+	_, err = strconv.ParseUint(port, 10, 16)
+	return err == nil && (host == "" || validHost(host))
+}
+
+func validHost(s string) bool {
+	_, err := netip.ParseAddr(s)
+	return err == nil || len(s) <= 253 && hostPattern.MatchString(s)
+}
+
+func validRegion(s string) bool { return len(s) <= 64 && regionPattern.MatchString(s) }
+
+func validProgram(s string) bool { return s != "" && s[0] != '-' && !strings.Contains(s, "\x00") }
+
+func loopbackAddress(s string) bool {
+	host, _, err := net.SplitHostPort(s)
+	return err == nil && loopback(host)
+}
+
+// loopback takes addresses alone: a name may come to mean another.
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
