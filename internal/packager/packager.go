@@ -50,5 +50,29 @@ type Options struct {
 // The report is never nil. When Run fails, the readers that are io.Closers are closed, so that nobody hangs in Read; the caller ends the
 // encoder. All goroutines have ended when Run returns.
 func Run(ctx context.Context, p *plan.Plan, renditions map[string]io.Reader, out Sink, o Options) (*Report, error) {
-	return run(ctx, p, renditions, out, o)
+	if o.MemoryLimit <= 0 {
+		o.MemoryLimit = DefaultMemoryLimit
+	}
+	if o.PartSize == 0 {
+		o.PartSize = firstPartSize
+	}
+	o.PartSize = max(o.PartSize, minPartSize)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	j := &job{sink: out, o: o, gate: newGate(), ended: make(chan struct{}), open: map[*object]bool{}}
+	parent := ctx
+	j.ctx, j.cancel = context.WithCancelCause(ctx)
+	defer j.cancel(nil)
+	r := &runner{job: j, plan: p, inputs: renditions, byID: map[string]*subscription{}}
+	err := r.prepare()
+	if err != nil {
+		r.closeReaders()
+	} else {
+		err = r.work()
+	}
+	if err != nil && parent.Err() != nil {
+		err = context.Cause(parent)
+	}
+	return r.report(context.WithoutCancel(parent), err)
 }

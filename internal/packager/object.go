@@ -1,0 +1,183 @@
+package packager
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"darkroom/internal/plan"
+)
+
+const (
+	maxParts = 10_000
+	// partsOfOneSize is after how many parts the size of parts doubles: memory grows with the object's size only where it must, and 10,000
+	// parts hold 7.8 TiB, more than the greatest object.
+	partsOfOneSize = 1000
+	// requestOverhead is counted for every request, however small its body.
+	requestOverhead = 4 << 10
+)
+
+// object is an object being written front to back: in one Put when it is small, else in parts. Of one that is deferred, the first part is
+// held back until finish says what stands before it. It is used by one goroutine.
+type object struct {
+	j           *job
+	loc         plan.Location
+	contentType string
+	deferred    bool
+	unbounded   bool // grown sends nothing for now
+
+	// buf is what was written and not sent. The owner appends to it and calls grown.
+	buf     []byte
+	counted int64  // what the meter knows of buf
+	first   []byte // of a deferred object
+	size    int64  // what was written, without buf
+
+	upload Upload
+	parts  int
+	wg     sync.WaitGroup // parts under way
+}
+
+func (j *job) newObject(loc plan.Location, contentType string, deferred bool) *object {
+	return &object{j: j, loc: loc, contentType: contentType, deferred: deferred}
+}
+
+// written is how many bytes were appended in all.
+func (o *object) written() int64 { return o.size + int64(len(o.buf)) }
+
+// partSize is the size of the next part.
+func (o *object) partSize() int { return o.j.o.PartSize << (o.parts / partsOfOneSize) }
+
+// grown is called after bytes were appended to buf: it sends buf when it is a part.
+func (o *object) grown() error {
+	o.count()
+	if o.unbounded || len(o.buf) < o.partSize() {
+		return nil
+	}
+	if o.deferred && o.first == nil {
+		o.first, o.parts = o.buf, 1
+		o.size += int64(len(o.buf))
+		o.buf, o.counted = nil, 0
+		return nil
+	}
+	return o.sendBuf()
+}
+
+func (o *object) count() {
+	if n := int64(len(o.buf)); n != o.counted {
+		o.j.meter.hold(n - o.counted)
+		o.counted = n
+	}
+}
+
+func (o *object) sendBuf() error {
+	if err := o.create(); err != nil {
+		return err
+	}
+	if o.parts == maxParts {
+		return fmt.Errorf("write %s: more than %d parts", o.loc.URI(), maxParts)
+	}
+	o.parts++
+	body := o.buf
+	o.size += int64(len(body))
+	o.buf, o.counted = nil, 0
+	return o.send(o.parts, body)
+}
+
+func (o *object) create() error {
+	if o.upload != nil {
+		return nil
+	}
+	u, err := o.j.sink.Create(o.j.ctx, o.loc, o.contentType)
+	if err != nil {
+		return fmt.Errorf("begin to write %s: %w", o.loc.URI(), err)
+	}
+	o.upload = u
+	o.j.setOpen(o, true)
+	return nil
+}
+
+// send uploads a part, which the meter knows, in the background.
+func (o *object) send(number int, body []byte) error {
+	n := int64(len(body))
+	o.wg.Add(1)
+	return o.j.request(n, func() error {
+		if err := o.upload.Part(o.j.ctx, number, body); err != nil {
+			return fmt.Errorf("write part %d of %s: %w", number, o.loc.URI(), err)
+		}
+		o.j.sent(n)
+		return nil
+	}, func() {
+		o.j.meter.drop(n)
+		o.wg.Done()
+	})
+}
+
+// finish puts head before and tail behind everything and makes the object visible, in the background; then done is called, unless the job
+// has failed. head is for deferred objects alone.
+func (o *object) finish(head, tail []byte, done func(size int64)) error {
+	o.buf = append(o.buf, tail...)
+	o.count()
+	if o.upload == nil && o.first == nil {
+		return o.put(head, done)
+	}
+	if len(o.buf) > 0 {
+		if err := o.sendBuf(); err != nil {
+			return err
+		}
+	}
+	size := o.size
+	if o.first != nil {
+		if err := o.create(); err != nil {
+			return err
+		}
+		size += int64(len(head))
+		o.j.meter.hold(int64(len(head)))
+		body := append(head, o.first...)
+		o.first = nil
+		if err := o.send(1, body); err != nil {
+			return err
+		}
+	}
+	return o.j.request(requestOverhead, func() error {
+		o.wg.Wait()
+		if err := o.j.err(); err != nil {
+			return err
+		}
+		if err := o.upload.Complete(o.j.ctx); err != nil {
+			return fmt.Errorf("complete %s: %w", o.loc.URI(), err)
+		}
+		o.j.setOpen(o, false)
+		o.j.wrote(Object{o.loc, size})
+		done(size)
+		return nil
+	}, func() {})
+}
+
+// put writes the object whole.
+func (o *object) put(head []byte, done func(size int64)) error {
+	body, held := o.buf, o.counted
+	if len(head) > 0 {
+		o.j.meter.hold(int64(len(head)))
+		held += int64(len(head))
+		body = append(head, o.buf...)
+	}
+	o.buf, o.counted = nil, 0
+	n := int64(len(body))
+	return o.j.request(n+requestOverhead, func() error {
+		if err := o.j.sink.Put(o.j.ctx, o.loc, o.contentType, body); err != nil {
+			return fmt.Errorf("write %s: %w", o.loc.URI(), err)
+		}
+		o.j.sent(n)
+		o.j.wrote(Object{o.loc, n})
+		done(n)
+		return nil
+	}, func() { o.j.meter.drop(held) })
+}
+
+// abort gives up the upload, after all parts have returned.
+func (o *object) abort(ctx context.Context) error {
+	if err := o.upload.Abort(ctx); err != nil {
+		return fmt.Errorf("abort the upload of %s: %w", o.loc.URI(), err)
+	}
+	return nil
+}
