@@ -61,7 +61,12 @@ func (s *Signed) NewBody(body io.Reader, length int64) (*Body, error) {
 }
 
 // Read implements io.Reader.
-func (b *Body) Read(p []byte) (int, error) { return b.reader.Read(p) }
+func (b *Body) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	return b.reader.Read(p)
+}
 
 // Length is the number of bytes that Read will give, or UnknownLength.
 func (b *Body) Length() int64 { return b.length }

@@ -66,9 +66,6 @@ func (r *chunkReader) Read(p []byte) (int, error) {
 	if r.err != nil {
 		return 0, r.err
 	}
-	if len(p) == 0 {
-		return 0, nil
-	}
 	n, err := r.read(p)
 	r.err = err
 	if err == io.EOF && n > 0 {

@@ -141,7 +141,7 @@ func (c *Credential) readHeaderForm(value string, query map[string]string) *Erro
 			return refuse(Incomplete, "Authorization header requires '%s' parameter.", name)
 		}
 	}
-	for _, name := range []string{"x-amz-date", "x-amz-security-token", "x-amz-content-sha256", "x-amz-decoded-content-length"} {
+	for _, name := range []string{"x-amz-date", "x-amz-security-token", "x-amz-decoded-content-length"} {
 		if len(c.header[name]) > 1 {
 			return refuse(Incomplete, "Header %s is given more than once.", name)
 		}
