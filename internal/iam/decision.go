@@ -1,9 +1,6 @@
 package iam
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // Context is the condition context of a request: the values of each condition key, such as aws:SourceIp. Names are matched without
 // regard to case. Statements have no conditions yet; callers fill the context all the same, so that none is missing when they do.
@@ -53,14 +50,14 @@ func (d *Denied) Error() string {
 		text += " on resource: " + d.Check.Resource
 	}
 	if d.Decision.Effect == Deny {
-		text += " with an explicit deny in " + strings.TrimSpace("a "+policyName(d.Decision.Source))
+		text += " with an explicit deny in " + policyName(d.Decision.Source)
 	}
 	return text
 }
 
 func policyName(source string) string {
 	if source == sourceSession {
-		return "session policy"
+		return "a session policy"
 	}
-	return "identity-based policy"
+	return "an identity-based policy"
 }
