@@ -95,8 +95,14 @@ func (c controlConn) within(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 }
 
+// send writes a message with nothing behind it: a byte that is left unread when the other side ends would reset the connection.
 func (c controlConn) send(message any) error {
-	return json.NewEncoder(c).Encode(message)
+	data, err := json.Marshal(message)
+	if err != nil {
+		return err
+	}
+	_, err = c.Write(data)
+	return err
 }
 
 // listener receives the listening socket.

@@ -190,28 +190,25 @@ func (f *first) limits() error {
 	return setLimits(f.config.Limits)
 }
 
+// landlock enforces three layers by one ruleset. Where the first is missing, so are the others.
 func (f *first) landlock() error {
-	wants := func(layer Layer) bool { return slices.Contains(f.config.Layers, layer) }
-	if !wants(Landlock) {
-		return nil
-	}
-	need := []struct {
+	for _, need := range []struct {
 		layer Layer
 		abi   int
-	}{{LandlockNetwork, landlockNetworkABI}, {LandlockScope, landlockScopeABI}}
-	for _, n := range need {
-		if err := f.layer(n.layer, func() error {
-			if f.abi < n.abi {
-				return fmt.Errorf("the kernel offers Landlock ABI %d, not %d", f.abi, n.abi)
+	}{{Landlock, 1}, {LandlockNetwork, landlockNetworkABI}, {LandlockScope, landlockScopeABI}} {
+		if err := f.layer(need.layer, func() error {
+			if f.abi < need.abi {
+				return fmt.Errorf("the kernel offers Landlock ABI %d, and it takes %d", f.abi, need.abi)
 			}
 			return nil
 		}); err != nil {
 			return err
 		}
 	}
-	return f.layer(Landlock, func() error {
-		return restrictFiles(landlockRules(f.config), f.abi)
-	})
+	if f.missing[Landlock] != "" {
+		return nil
+	}
+	return f.layer(Landlock, func() error { return restrictFiles(landlockRules(f.config), f.abi) })
 }
 
 // exec becomes the program. It returns only an error.

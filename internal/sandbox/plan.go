@@ -48,6 +48,9 @@ func (p plan) has(layer Layer) bool { return slices.Contains(p.layers, layer) }
 
 func (p plan) without(layer Layer) plan {
 	p.layers = slices.DeleteFunc(slices.Clone(p.layers), func(l Layer) bool { return l == layer })
+	if layer == UnprivilegedUser {
+		p.uid, p.gid = -1, -1
+	}
 	return p
 }
 

@@ -319,7 +319,7 @@ const cpuGrain = 500 * time.Millisecond
 
 func saysOutOfMemory(stderr string) bool {
 	stderr = strings.ToLower(stderr)
-	for _, words := range []string{"cannot allocate memory", "out of memory", "bad_alloc", "resource temporarily unavailable"} {
+	for _, words := range []string{"cannot allocate memory", "out of memory", "bad_alloc"} {
 		if strings.Contains(stderr, words) {
 			return true
 		}

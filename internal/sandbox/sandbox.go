@@ -128,5 +128,11 @@ func try(executable string, options Options) (Report, plan, error) {
 	if !found {
 		return Report{}, plan{}, fmt.Errorf("sandbox: start a process: %w", errors.Join(fails...))
 	}
+	for i := range best.Layers {
+		// A namespace that no candidate could make is best explained by what the first one met.
+		if l := &best.Layers[i]; l.Layer == UserNamespace && !l.Present && len(fails) > 0 {
+			l.Detail = fails[0].Error()
+		}
+	}
 	return best, chosen, nil
 }

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
+
+	"golang.org/x/sys/unix"
 
 	"darkroom/internal/sandbox"
 )
@@ -46,12 +49,28 @@ func main() {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
+	case len(os.Args) == 2 && os.Args[1] == "bare-parent":
+		fmt.Fprintln(os.Stderr, bare())
+		os.Exit(1)
 	case len(os.Args) >= 3 && os.Args[1] == "attempt":
 		attempt(os.Args[2], os.Args[3:])
 	default:
 		fmt.Fprintln(os.Stderr, "usage: hostile parent | hostile attempt NAME [ARGUMENT...]")
 		os.Exit(2)
 	}
+}
+
+// bare becomes a parent that can make no namespaces. It is started in a user namespace of its own, whose limit it sets, with the one
+// capability that this takes.
+func bare() error {
+	runtime.LockOSThread()
+	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
+		return err
+	}
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return err
+	}
+	return unix.Exec("/proc/self/exe", []string{os.Args[0], "parent"}, nil)
 }
 
 func parent() Result {
