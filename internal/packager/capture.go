@@ -1,6 +1,7 @@
 package packager
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"time"
@@ -35,6 +36,9 @@ func (j *job) capture(r io.Reader, rendition *plan.Rendition, captures []*plan.C
 			o := j.newObject(loc, contentTypeJPEG, false)
 			o.unbounded = true
 			o.buf = picture
+			if i > 0 {
+				o.buf = bytes.Clone(picture) // an object owns its bytes
+			}
 			if err := o.finish(nil, nil, func(int64) {}); err != nil {
 				return err
 			}

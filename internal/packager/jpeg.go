@@ -26,12 +26,13 @@ const (
 
 // pictures splits concatenated JPEG pictures.
 type pictures struct {
-	r    *bufio.Reader
-	size int // of the picture before: a guess for the next
+	r     *bufio.Reader
+	limit int // bytes of a picture
+	size  int // of the picture before: a guess for the next
 }
 
 func newPictures(r io.Reader) *pictures {
-	return &pictures{r: bufio.NewReaderSize(r, 64<<10)}
+	return &pictures{r: bufio.NewReaderSize(r, 64<<10), limit: maxPicture}
 }
 
 // next returns the next picture, from SOI to EOI, or io.EOF when there is none. The bytes belong to the caller.
@@ -39,7 +40,7 @@ func (s *pictures) next() ([]byte, error) {
 	if _, err := s.r.Peek(1); err != nil {
 		return nil, err
 	}
-	p := make([]byte, 0, min(s.size+s.size/8, maxPicture))
+	p := make([]byte, 0, min(s.size+s.size/8, s.limit))
 	p, err := s.picture(p)
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
@@ -94,8 +95,8 @@ func (s *pictures) marker(p []byte) ([]byte, byte, error) {
 		return p, 0, fmt.Errorf("%w: %#02x where a marker should be", errPicture, c)
 	}
 	for c == markerPrefix {
-		if len(p) >= maxPicture {
-			return p, 0, errTooLarge()
+		if len(p) >= s.limit {
+			return p, 0, s.tooLarge()
 		}
 		p = append(p, c)
 		if c, err = s.r.ReadByte(); err != nil {
@@ -105,7 +106,9 @@ func (s *pictures) marker(p []byte) ([]byte, byte, error) {
 	return append(p, c), c, nil
 }
 
-func errTooLarge() error { return fmt.Errorf("%w: more than %d bytes in one", errPicture, maxPicture) }
+func (s *pictures) tooLarge() error {
+	return fmt.Errorf("%w: more than %d bytes in one", errPicture, s.limit)
+}
 
 // segment reads a marker segment: two bytes of length, which count themselves, and its content.
 func (s *pictures) segment(p []byte) ([]byte, error) {
@@ -117,8 +120,8 @@ func (s *pictures) segment(p []byte) ([]byte, error) {
 	if n < 2 {
 		return p, fmt.Errorf("%w: a segment of %d bytes", errPicture, n)
 	}
-	if len(p)+n > maxPicture {
-		return p, errTooLarge()
+	if len(p)+n > s.limit {
+		return p, s.tooLarge()
 	}
 	start := len(p)
 	p = append(p, make([]byte, n)...)
@@ -130,8 +133,8 @@ func (s *pictures) segment(p []byte) ([]byte, error) {
 func (s *pictures) scan(p []byte) ([]byte, byte, error) {
 	for {
 		chunk, err := s.r.ReadSlice(markerPrefix)
-		if len(p)+len(chunk)+1 > maxPicture {
-			return p, 0, errTooLarge()
+		if len(p)+len(chunk)+1 > s.limit {
+			return p, 0, s.tooLarge()
 		}
 		p = append(p, chunk...)
 		if err == bufio.ErrBufferFull {
@@ -145,8 +148,8 @@ func (s *pictures) scan(p []byte) ([]byte, byte, error) {
 			if c, err = s.r.ReadByte(); err != nil {
 				return p, 0, err
 			}
-			if len(p) >= maxPicture {
-				return p, 0, errTooLarge()
+			if len(p) >= s.limit {
+				return p, 0, s.tooLarge()
 			}
 			p = append(p, c)
 		}

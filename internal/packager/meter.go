@@ -83,6 +83,7 @@ type job struct {
 	o      Options
 	meter  meter
 	gate   *gate
+	spare  sync.Pool      // *[]byte of parts that were sent
 	ended  chan struct{}  // closed when all renditions have ended well
 	wg     sync.WaitGroup // requests to the store
 
@@ -114,6 +115,21 @@ func (j *job) request(n int64, f func() error, done func()) error {
 		}
 	})
 	return nil
+}
+
+// buffer returns an empty buffer with room for n bytes.
+func (j *job) buffer(n int) []byte {
+	if p, ok := j.spare.Get().(*[]byte); ok && cap(*p) >= n {
+		return (*p)[:0]
+	}
+	return make([]byte, 0, n)
+}
+
+// recycle takes back a buffer that nobody uses any more.
+func (j *job) recycle(p []byte) {
+	if cap(p) >= j.o.PartSize {
+		j.spare.Put(&p)
+	}
 }
 
 // sent tells of n bytes that reached the store.

@@ -15,6 +15,10 @@ const (
 	partsOfOneSize = 1000
 	// requestOverhead is counted for every request, however small its body.
 	requestOverhead = 4 << 10
+	// smallBuffer is up to where a buffer grows little by little.
+	smallBuffer = 512 << 10
+	// bufferSlack is room for what the last sample of a part has too much.
+	bufferSlack = 512 << 10
 )
 
 // object is an object being written front to back: in one Put when it is small, else in parts. Of one that is deferred, the first part is
@@ -50,7 +54,15 @@ func (o *object) partSize() int { return o.j.o.PartSize << (o.parts / partsOfOne
 // grown is called after bytes were appended to buf: it sends buf when it is a part.
 func (o *object) grown() error {
 	o.count()
-	if o.unbounded || len(o.buf) < o.partSize() {
+	if o.unbounded {
+		return nil
+	}
+	size := o.partSize()
+	if len(o.buf) < size {
+		if len(o.buf) > smallBuffer && cap(o.buf) < size {
+			// It will probably become a part: take all the room at once.
+			o.buf = append(o.j.buffer(size+bufferSlack), o.buf...)
+		}
 		return nil
 	}
 	if o.deferred && o.first == nil {
@@ -108,6 +120,7 @@ func (o *object) send(number int, body []byte) error {
 		return nil
 	}, func() {
 		o.j.meter.drop(n)
+		o.j.recycle(body)
 		o.wg.Done()
 	})
 }
@@ -133,6 +146,7 @@ func (o *object) finish(head, tail []byte, done func(size int64)) error {
 		size += int64(len(head))
 		o.j.meter.hold(int64(len(head)))
 		body := append(head, o.first...)
+		o.j.recycle(o.first)
 		o.first = nil
 		if err := o.send(1, body); err != nil {
 			return err
@@ -171,7 +185,10 @@ func (o *object) put(head []byte, done func(size int64)) error {
 		o.j.wrote(Object{o.loc, n})
 		done(n)
 		return nil
-	}, func() { o.j.meter.drop(held) })
+	}, func() {
+		o.j.meter.drop(held)
+		o.j.recycle(body)
+	})
 }
 
 // abort gives up the upload, after all parts have returned.
