@@ -37,7 +37,7 @@ func TestExit(t *testing.T) {
 		{name: "memory enough", spec: spec("memory", "300"), limits: Limits{Memory: 1 << 30}, want: Exit{Stdout: []byte("done\n300")}},
 		{name: "memory limit", spec: spec("memory", "600"), limits: Limits{Memory: 512 << 20}, want: Exit{Code: 2, LimitHit: LimitMemory}, stderr: "out of memory"},
 		{name: "threads enough", spec: spec("threads", "100"), limits: Limits{Threads: 400}, want: Exit{Stdout: []byte("done\n")}},
-		{name: "thread limit", spec: spec("threads", "100"), limits: Limits{Threads: 40}, want: Exit{Code: 2}, stderr: "failed to create new OS thread"},
+		{name: "thread limit", spec: spec("threads", "100"), limits: Limits{Threads: 40, StderrBytes: 1 << 20}, want: Exit{Code: 2}, stderr: "failed to create new OS thread"},
 		{name: "CPU limit", spec: spec("spin"), limits: Limits{CPUTime: time.Second}, want: Exit{Code: -1, Signal: syscall.SIGKILL, LimitHit: LimitCPU}},
 		{name: "deadline", spec: spec("stay"), limits: Limits{Deadline: 50 * time.Millisecond}, want: Exit{Code: -1, Signal: syscall.SIGKILL, LimitHit: LimitDeadline}},
 	}
@@ -60,7 +60,7 @@ func TestExit(t *testing.T) {
 				t.Errorf("stdout %q, want %q", got.Stdout, tt.want.Stdout)
 			}
 			if tt.want.Stderr != "" && got.Stderr != tt.want.Stderr || !strings.Contains(got.Stderr, tt.stderr) {
-				t.Errorf("stderr %q, want %q", got.Stderr, tt.want.Stderr+tt.stderr)
+				t.Errorf("stderr %.200q..., want %q", got.Stderr, tt.want.Stderr+tt.stderr)
 			}
 			if got.CPUTime <= 0 || got.MaxRSS <= 0 || got.WallTime <= 0 {
 				t.Errorf("no account: %+v", got)
