@@ -6,6 +6,7 @@
 package pki
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -30,8 +31,8 @@ import (
 
 // Files in the directory of an authority.
 const (
-	CertificateFile = "ca.pem"     // for clients, mode 0644
-	keyFile         = "ca.key.enc" // sealed, mode 0600
+	CertificateFile = "ca.pem"     // for clients, mode 0644; a copy, written anew where it differs
+	keyFile         = "ca.key.enc" // certificate and key together, sealed, mode 0600
 )
 
 // Life times.
@@ -46,6 +47,12 @@ const (
 
 // sealedAs binds the sealed key to its use.
 const sealedAs = "tls/ca.key"
+
+// Kinds of PEM block.
+const (
+	blockCertificate = "CERTIFICATE"
+	blockKey         = "PRIVATE KEY"
+)
 
 // maxFile bounds the files that are read.
 const maxFile = 64 << 10
@@ -68,7 +75,7 @@ type Authority struct {
 }
 
 // Open loads the authority in dir, or makes one for hosts (names and IP addresses, beside localhost and loopback). created says that
-// clients have to fetch the certificate anew: there was none, or the old one had ended or was not made for all of hosts. An authority
+// clients have to fetch the certificate anew: there was none, or the old one was near its end or not made for all of hosts. An authority
 // whose key does not open is an error; it is never replaced.
 func Open(dir string, hosts []string, s Sealer, now func() time.Time) (a *Authority, created bool, err error) {
 	hosts, err = cleanHosts(hosts)
@@ -76,20 +83,30 @@ func Open(dir string, hosts []string, s Sealer, now func() time.Time) (a *Author
 		return nil, false, err
 	}
 	a, err = load(dir, s)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-	case err != nil:
-		return nil, false, err
-	case a.covers(hosts) && now().Before(a.cert.NotAfter.Add(-LeafLife)):
-		a.hosts, a.now = hosts, now
-		return a, false, nil
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (!a.covers(hosts) || !now().Before(a.cert.NotAfter.Add(-LeafLife))) {
+		a, err = create(dir, hosts, s, now())
 	}
-	a, err = create(dir, hosts, s, now())
+	if err != nil {
+		return nil, false, err
+	}
+	// The sealed file is what counts. A start that was cut off before the copy was written is mended here.
+	created, err = publish(filepath.Join(dir, CertificateFile), pem.EncodeToMemory(&pem.Block{Type: blockCertificate, Bytes: a.cert.Raw}))
 	if err != nil {
 		return nil, false, err
 	}
 	a.hosts, a.now = hosts, now
-	return a, true, nil
+	return a, created, nil
+}
+
+// publish writes the certificate for clients, unless it is there already.
+func publish(path string, text []byte) (written bool, err error) {
+	if old, err := readFile(path); err == nil && bytes.Equal(old, text) {
+		return false, nil
+	}
+	if err := writeFile(path, text, 0o644); err != nil {
+		return false, fmt.Errorf("write the authority's certificate: %w", err)
+	}
+	return true, nil
 }
 
 // Certificate returns the authority's certificate.
@@ -206,46 +223,37 @@ func newSerial() (*big.Int, error) {
 	return rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
 }
 
-// load reads the authority in dir. The error is fs.ErrNotExist if there is neither certificate nor key.
+// load reads the authority in dir. The error is fs.ErrNotExist if there is none.
 func load(dir string, s Sealer) (*Authority, error) {
 	sealed, err := readFile(filepath.Join(dir, keyFile))
 	if err != nil {
 		return nil, err
 	}
-	text, err := readFile(filepath.Join(dir, CertificateFile))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read the authority: %s is there and %s is not; put it back, or remove both", keyFile, CertificateFile)
-	}
-	if err != nil {
-		return nil, err
-	}
-	der, err := s.Open([]byte(sealedAs), sealed)
+	text, err := s.Open([]byte(sealedAs), sealed)
 	if err != nil {
 		return nil, fmt.Errorf("open the authority's key: %w", err)
 	}
-	parsed, err := x509.ParsePKCS8PrivateKey(der)
+	certBlock, rest := pem.Decode(text)
+	keyBlock, _ := pem.Decode(rest)
+	if certBlock == nil || certBlock.Type != blockCertificate || keyBlock == nil || keyBlock.Type != blockKey {
+		return nil, errors.New("read the authority: certificate or key is missing")
+	}
+	cert, err := x509.ParseCertificate(certBlock.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("read the authority: %w", err)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(keyBlock.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("read the authority's key: %w", err)
 	}
 	key, ok := parsed.(*ecdsa.PrivateKey)
-	if !ok {
-		return nil, errors.New("read the authority's key: it is not an ECDSA key")
-	}
-	block, _ := pem.Decode(text)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, fmt.Errorf("read the authority: %s has no certificate", CertificateFile)
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, fmt.Errorf("read the authority: %w", err)
-	}
-	if public, ok := cert.PublicKey.(*ecdsa.PublicKey); !ok || !public.Equal(key.Public()) || !cert.IsCA {
+	if public, same := cert.PublicKey.(*ecdsa.PublicKey); !ok || !same || !public.Equal(key.Public()) || !cert.IsCA {
 		return nil, errors.New("read the authority: certificate and key do not belong together")
 	}
 	return &Authority{cert: cert, key: key}, nil
 }
 
-// create makes an authority and writes it: the certificate first, because a key without it cannot be told from one whose certificate was lost.
+// create makes an authority and writes it, as one sealed file, so that certificate and key cannot come apart.
 func create(dir string, hosts []string, s Sealer, now time.Time) (*Authority, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -294,14 +302,12 @@ func create(dir string, hosts []string, s Sealer, now time.Time) (*Authority, er
 	if err != nil {
 		return nil, fmt.Errorf("make the authority: %w", err)
 	}
-	sealed, err := s.Seal([]byte(sealedAs), private)
+	text := append(pem.EncodeToMemory(&pem.Block{Type: blockCertificate, Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: blockKey, Bytes: private})...)
+	sealed, err := s.Seal([]byte(sealedAs), text)
 	if err != nil {
 		return nil, fmt.Errorf("seal the authority's key: %w", err)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("write the authority: %w", err)
-	}
-	if err := writeFile(filepath.Join(dir, CertificateFile), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o644); err != nil {
 		return nil, fmt.Errorf("write the authority: %w", err)
 	}
 	if err := writeFile(filepath.Join(dir, keyFile), sealed, 0o600); err != nil {
