@@ -62,9 +62,14 @@ func (g *Gateway) authenticate(r *http.Request, x *exchange) (signed *http.Reque
 	return out, release, nil
 }
 
-// describe gives sigv4 the request as it was on the wire.
+// describe gives sigv4 the request as it was on the wire. The server takes Transfer-Encoding out of the headers, and older clients sign it.
 func describe(r *http.Request) sigv4.Request {
-	return sigv4.Request{Method: r.Method, RawPath: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Host: r.Host, Header: r.Header}
+	header := r.Header
+	if len(r.TransferEncoding) > 0 {
+		header = header.Clone()
+		header["Transfer-Encoding"] = r.TransferEncoding
+	}
+	return sigv4.Request{Method: r.Method, RawPath: r.URL.EscapedPath(), RawQuery: r.URL.RawQuery, Host: r.Host, Header: header}
 }
 
 // readBody reads the whole body, bounded in size and time. Large bodies need a slot, which release gives back.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -544,6 +545,42 @@ func TestVerifiedStream(t *testing.T) {
 		if kind, _, _ := strings.Cut(body, " "); kind != tt.want || answer.StatusCode != 403 {
 			t.Errorf("%s: got %d %q, want %s", name, answer.StatusCode, body, tt.want)
 		}
+	}
+}
+
+// TestSignedTransferEncoding sends what older clients send: a chunked body of unknown length, with Transfer-Encoding signed.
+func TestSignedTransferEncoding(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	server := httptest.NewServer(b.Handler())
+	t.Cleanup(server.Close)
+	body := "4\r\nfour\r\n0\r\nx-amz-checksum-crc32:AAAAAA==\r\n\r\n"
+	const names = "content-encoding;host;transfer-encoding;x-amz-content-sha256;x-amz-date;x-amz-decoded-content-length;x-amz-trailer"
+	stamp := time.Now().UTC().Format("20060102T150405Z")
+	host := strings.TrimPrefix(server.URL, "http://")
+	scope := stamp[:8] + "/us-east-1/s3/aws4_request"
+	canonical := "PUT\n/f/x\n\ncontent-encoding:aws-chunked\nhost:" + host + "\ntransfer-encoding:chunked\nx-amz-content-sha256:" + sigv4.StreamingUnsignedTrailer +
+		"\nx-amz-date:" + stamp + "\nx-amz-decoded-content-length:4\nx-amz-trailer:x-amz-checksum-crc32\n\n" + names + "\n" + sigv4.StreamingUnsignedTrailer
+	key := []byte("AWS4" + testSecret)
+	for _, part := range append(strings.Split(scope, "/"), "AWS4-HMAC-SHA256\n"+stamp+"\n"+scope+"\n"+hexSHA(canonical)) {
+		m := hmac.New(sha256.New, key)
+		m.Write([]byte(part))
+		key = m.Sum(nil)
+	}
+	r, err := http.NewRequest("PUT", server.URL+"/f/x", io.NopCloser(strings.NewReader(body))) // of no known length, so chunked
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{
+		"Content-Encoding": "aws-chunked", "X-Amz-Content-Sha256": sigv4.StreamingUnsignedTrailer, "X-Amz-Date": stamp, "X-Amz-Decoded-Content-Length": "4",
+		"X-Amz-Trailer": "x-amz-checksum-crc32",
+		"Authorization": "AWS4-HMAC-SHA256 Credential=" + rootKey + "/" + scope + ", SignedHeaders=" + names + ", Signature=" + hex.EncodeToString(key),
+	} {
+		r.Header.Set(name, value)
+	}
+	answer, got := do(t, server.Client(), r)
+	if answer.StatusCode != 200 || got != "four" || answer.Header.Get("X-Seen-Length") != "4" || answer.Header.Get("X-Seen-Trailer") != "AAAAAA==" {
+		t.Errorf("got %d %q, length %s, trailer %s", answer.StatusCode, got, answer.Header.Get("X-Seen-Length"), answer.Header.Get("X-Seen-Trailer"))
 	}
 }
 

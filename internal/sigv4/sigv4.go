@@ -51,8 +51,8 @@ type Request struct {
 	RawPath  string // the escaped path, never a decoded one
 	RawQuery string // without the question mark
 	Host     string // Host header or :authority
-	// Header has the other headers, in any case of letters. It is not changed. A server that takes Content-Length out of the
-	// headers must put it back here.
+	// Header has the other headers, in any case of letters. It is not changed. A server that takes Content-Length or
+	// Transfer-Encoding out of the headers must put them back here.
 	Header map[string][]string
 }
 
