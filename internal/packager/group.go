@@ -2,7 +2,7 @@ package packager
 
 import (
 	"fmt"
-	"time"
+	"slices"
 
 	"darkroom/internal/hls"
 	"darkroom/internal/media"
@@ -22,7 +22,7 @@ func (r *runner) prepareHLS(p *plan.HLSGroup) (*hlsGroup, error) {
 	g := &hlsGroup{plan: p}
 	for i := range p.Variants {
 		v := &p.Variants[i]
-		s, err := r.segmenter(p, v.SegmentPrefix, v.TS, v.Video, v.Audio, "", v.Output)
+		s, err := r.segmenter(p, v.Playlist, v.SegmentPrefix, v.TS, v.Video, v.Audio, "", v.Output)
 		if err != nil {
 			return nil, fmt.Errorf("output %s: %w", v.Playlist.URI(), err)
 		}
@@ -34,7 +34,7 @@ func (r *runner) prepareHLS(p *plan.HLSGroup) (*hlsGroup, error) {
 	}
 	for i := range p.AudioGroups {
 		a := &p.AudioGroups[i]
-		s, err := r.segmenter(p, a.SegmentPrefix, a.TS, "", []string{a.Audio}, clock, a.Output)
+		s, err := r.segmenter(p, a.Playlist, a.SegmentPrefix, a.TS, "", []string{a.Audio}, clock, a.Output)
 		if err != nil {
 			return nil, fmt.Errorf("output %s: %w", a.Playlist.URI(), err)
 		}
@@ -43,13 +43,13 @@ func (r *runner) prepareHLS(p *plan.HLSGroup) (*hlsGroup, error) {
 	return g, nil
 }
 
-func (r *runner) segmenter(p *plan.HLSGroup, prefix plan.Location, ts plan.TransportStream, video string, audio []string, clock string, output int) (*segmenter, error) {
+func (r *runner) segmenter(p *plan.HLSGroup, name, prefix plan.Location, ts plan.TransportStream, video string, audio []string, clock string, output int) (*segmenter, error) {
 	feed, ids, err := r.subscribe(video, audio, clock, true)
 	if err != nil {
 		return nil, err
 	}
 	s := &segmenter{
-		j: r.job, group: p, prefix: prefix, ts: ts, feed: feed, ids: ids, timing: -1, out: r.output(p.Group, output),
+		j: r.job, group: p, name: name, prefix: prefix, ts: ts, feed: feed, ids: ids, timing: -1, out: r.output(p.Group, output),
 	}
 	if clock != "" {
 		s.timing = 0 // as subscribe puts it; it is the clock, too
@@ -69,15 +69,9 @@ func (r *runner) playlists() {
 		if g.plan.NoManifests {
 			continue
 		}
-		for i, s := range g.variants {
-			loc := g.plan.Variants[i].Playlist
-			s.out.Paths = append(s.out.Paths, loc)
-			media = append(media, text{loc, s.media(loc).Encode()})
-		}
-		for i, s := range g.audio {
-			loc := g.plan.AudioGroups[i].Playlist
-			s.out.Paths = append(s.out.Paths, loc)
-			media = append(media, text{loc, s.media(loc).Encode()})
+		for _, s := range slices.Concat(g.variants, g.audio) {
+			s.out.Paths = append(s.out.Paths, s.name)
+			media = append(media, text{s.name, s.media().Encode()})
 		}
 		multivariant = append(multivariant, text{g.plan.Master, g.multivariant(r.plan).Encode()})
 	}
@@ -104,12 +98,10 @@ type load struct {
 
 func (s *segmenter) load() load {
 	loads := make([]hls.Load, len(s.done))
-	var target time.Duration
 	for i, seg := range s.done {
 		loads[i] = hls.Load{Duration: s.out.SegmentDurations[i], Bytes: seg.size}
 	}
-	target = s.media(s.prefix).TargetDuration()
-	peak, average := hls.Bandwidth(loads, target)
+	peak, average := hls.Bandwidth(loads, s.media().TargetDuration())
 	return load{peak, average}
 }
 

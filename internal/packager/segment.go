@@ -16,6 +16,9 @@ const contentTypeTS = "video/MP2T"
 // tailTolerance is how much longer than the picture sound may be before it gets segments of its own: less is the rest of the last one.
 const tailTolerance = int64(time.Second)
 
+// maxSegments bounds what a stream of absurd times can write: three days in segments of one second.
+const maxSegments = 259_200
+
 // segmenter cuts a variant or a sound rendition of an HLS group into transport stream segments.
 //
 // One track, the clock, decides: a segment begins at its first key frame shown at or after each multiple of the segment length. It is the
@@ -24,6 +27,7 @@ const tailTolerance = int64(time.Second)
 type segmenter struct {
 	j       *job
 	group   *plan.HLSGroup
+	name    plan.Location // of its playlist
 	prefix  plan.Location
 	ts      plan.TransportStream
 	feed    *feed
@@ -44,7 +48,6 @@ type segmenter struct {
 
 // segment is a media segment.
 type segment struct {
-	number  int
 	start   int64 // nanoseconds
 	object  *object
 	samples int64
@@ -53,7 +56,7 @@ type segment struct {
 
 func (s *segmenter) run() error {
 	if err := s.write(); err != nil {
-		return fmt.Errorf("output %s: %w", s.prefix.URI(), err)
+		return fmt.Errorf("output %s: %w", s.name.URI(), err)
 	}
 	return nil
 }
@@ -215,9 +218,12 @@ func (s *segmenter) start(at int64) error {
 	if s.held != nil {
 		n++
 	}
+	if n > maxSegments {
+		return fmt.Errorf("more than %d segments", maxSegments)
+	}
 	loc := s.prefix
 	loc.Key = plan.StampSegment(fmt.Sprintf("%s_%05d.ts", loc.Key, n), s.j.o.Now())
-	s.current = &segment{number: n, start: at, object: s.j.newObject(loc, contentTypeTS, false)}
+	s.current = &segment{start: at, object: s.j.newObject(loc, contentTypeTS, false)}
 	s.current.object.unbounded = s.held != nil
 	s.current.object.buf = s.muxer.AppendSegmentStart(s.current.object.buf)
 	return nil
@@ -322,12 +328,12 @@ func (s *segmenter) report() {
 	}
 }
 
-// media is the media playlist at a location.
-func (s *segmenter) media(playlist plan.Location) *hls.Media {
+// media is the media playlist.
+func (s *segmenter) media() *hls.Media {
 	m := &hls.Media{IntegerDurations: s.group.IntegerDurations, NoCache: !s.group.AllowCache}
 	for i, seg := range s.done {
 		m.Segments = append(m.Segments, hls.Segment{
-			URI: hls.RelativeURI(playlist.Key, seg.object.loc.Key), Duration: s.out.SegmentDurations[i],
+			URI: hls.RelativeURI(s.name.Key, seg.object.loc.Key), Duration: s.out.SegmentDurations[i],
 		})
 	}
 	return m

@@ -1,0 +1,202 @@
+package packager
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/Eyevinn/hls-m3u8/m3u8"
+	"github.com/google/go-cmp/cmp"
+
+	"darkroom/internal/plan"
+)
+
+func master(t testing.TB, m *memory, uri string) *m3u8.MasterPlaylist {
+	t.Helper()
+	p, kind, err := m3u8.DecodeFrom(bytes.NewReader(m.objects[uri]), true)
+	if err != nil || kind != m3u8.MASTER {
+		t.Fatalf("%s: %v, %v", uri, kind, err)
+	}
+	return p.(*m3u8.MasterPlaylist)
+}
+
+// rates are the peak and the average bit rate of a media playlist, reckoned from its objects: here each segment is a set of its own.
+func rates(t testing.TB, m *memory, dir, name string) (peak, average float64) {
+	t.Helper()
+	p, _, err := m3u8.DecodeFrom(bytes.NewReader(m.objects["s3://b/"+dir+name]), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bits, seconds := 0.0, 0.0
+	for _, s := range p.(*m3u8.MediaPlaylist).GetAllSegments() {
+		n := float64(len(m.objects["s3://b/"+dir+s.URI])) * 8
+		if n == 0 {
+			t.Fatalf("%s names %s, which is not there", name, s.URI)
+		}
+		if s.Duration >= 1.5 { // half of the target duration, which is 3
+			peak = max(peak, n/s.Duration)
+		}
+		bits += n
+		seconds += s.Duration
+	}
+	return peak, bits / seconds
+}
+
+func TestMultivariantPlaylist(t *testing.T) {
+	t.Parallel()
+	made := encodeOnce(t, ladderInput, ladderStreams()...)
+	m := newMemory()
+	if _, err := Run(t.Context(), ladder(), readers(made), m, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	p := master(t, m, "s3://b/out/hls/film.m3u8")
+	if p.Version() != 4 || !p.IndependentSegments() || len(p.Variants) != 2 {
+		t.Fatalf("version %d, independent %v, %d variants", p.Version(), p.IndependentSegments(), len(p.Variants))
+	}
+	peakC, averageC := rates(t, m, "out/hls/", "film_c.m3u8")
+	for i, want := range []struct {
+		uri, resolution, audio string
+		codecs                 int
+		group                  bool
+	}{{"film_a.m3u8", "320x180", "", 2, false}, {"film_b.m3u8", "160x90", "aud", 2, true}} {
+		v := p.Variants[i]
+		if v.URI != want.uri || v.Resolution != want.resolution || v.Audio != want.audio || len(strings.Split(v.Codecs, ",")) != want.codecs || math.Abs(v.FrameRate-29.97) > 0.001 {
+			t.Errorf("variant %+v", v)
+		}
+		peak, average := rates(t, m, "out/hls/", v.URI)
+		if want.group {
+			peak, average = peak+peakC, average+averageC
+		}
+		if math.Abs(float64(v.Bandwidth)-peak) > 2 || math.Abs(float64(v.AverageBandwidth)-average) > 2 {
+			t.Errorf("%s: bandwidth %d, average %d; want %.0f and %.0f", v.URI, v.Bandwidth, v.AverageBandwidth, peak, average)
+		}
+	}
+	alternatives := p.Variants[1].Alternatives
+	if len(alternatives) != 1 || alternatives[0].URI != "film_c.m3u8" || alternatives[0].Name != "deu" || !alternatives[0].Default {
+		t.Errorf("alternatives %+v", alternatives)
+	}
+}
+
+// The segments of all variants and of sound of its own begin at the same times.
+func TestSegmentsAreAligned(t *testing.T) {
+	t.Parallel()
+	for _, closed := range []bool{true, false} {
+		t.Run(fmt.Sprintf("closed %v", closed), func(t *testing.T) {
+			t.Parallel()
+			args := videoArgs + keyEvery("2")
+			if !closed {
+				args += " -x264-params open-gop=1:keyint=50:bframes=3"
+			}
+			p := hlsOnly("v0")
+			g := &p.HLS[0]
+			p.Renditions = []plan.Rendition{video("v0", closed), video("v1", closed), audio("a0")}
+			g.Variants = append(g.Variants, plan.HLSVariant{Playlist: loc("low/film.m3u8"), SegmentPrefix: loc("low/film"), Video: "v1", AudioGroup: "g", TS: transport(true, 0), Output: 1})
+			g.AudioGroups = []plan.HLSAudio{{Playlist: loc("film_s.m3u8"), SegmentPrefix: loc("film_s"), Audio: "a0", GroupID: "g", Name: "n", TS: transport(false, 1), Output: 2}}
+			e := startEncoder(t, t.Context(), "-f lavfi -i testsrc2=s=320x180:r=25:d=9 -f lavfi -i sine=d=9:r=44100",
+				stream{"v0", "-map 0:v " + args}, stream{"v1", "-map 0:v -s 160x90 " + args}, stream{"a0", "-map 1:a " + audioArgs})
+			m := newMemory()
+			rep, err := Run(t.Context(), p, e.readers, m, Options{Ended: e.wait})
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := []time.Duration{2 * time.Second, 2 * time.Second, 2 * time.Second, 2 * time.Second, time.Second}
+			for i, o := range rep.Outputs {
+				got := slices.Clone(o.SegmentDurations)
+				if i == 2 && len(got) == 5 {
+					got[4] = got[4].Round(100 * time.Millisecond) // to the end of the last frame
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Errorf("output %d (-want +got):\n%s", i, diff)
+				}
+			}
+			list := master(t, m, "s3://b/film.m3u8")
+			if list.IndependentSegments() != closed {
+				t.Errorf("independent segments: %v", list.IndependentSegments())
+			}
+			if list.Variants[1].URI != "low/film.m3u8" {
+				t.Errorf("a variant below: %s", list.Variants[1].URI)
+			}
+			decode(t, filepath.Join(save(t, m), "film.m3u8"))
+		})
+	}
+}
+
+func TestSegmentsOnly(t *testing.T) {
+	t.Parallel()
+	p := hlsOnly("v0", "a0")
+	p.HLS[0].NoManifests = true
+	p.HLS[0].Variants[0].SegmentPrefix.Key = "film_\x01dt\x02"
+	m := newMemory()
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	rep, err := Run(t.Context(), p, readers(shortFilm(t)), m, Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []plan.Location{loc("film_20260304T050607_00001.ts"), loc("film_20260304T050607_00002.ts")}
+	if diff := cmp.Diff(want, rep.Outputs[0].Paths); diff != "" {
+		t.Errorf("paths (-want +got):\n%s", diff)
+	}
+	if len(m.objects) != 2 || len(rep.Playlists) != 0 {
+		t.Errorf("objects %v, playlists %v", m.order, rep.Playlists)
+	}
+}
+
+func TestIntegerDurations(t *testing.T) {
+	t.Parallel()
+	p := hlsOnly("v0", "a0")
+	p.HLS[0].IntegerDurations, p.HLS[0].AllowCache = true, false
+	m := newMemory()
+	if _, err := Run(t.Context(), p, readers(shortFilm(t)), m, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	want := "#EXTM3U\n#EXT-X-VERSION:2\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:1\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-ALLOW-CACHE:NO\n" +
+		"#EXTINF:2,\nfilm_v_00001.ts\n#EXTINF:1,\nfilm_v_00002.ts\n#EXT-X-ENDLIST\n"
+	if diff := cmp.Diff(want, string(m.objects["s3://b/film_v.m3u8"])); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A last segment that is too short is joined to the one before, also when that is being uploaded in parts already.
+func TestLastSegmentIsJoined(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		made    map[string][]byte
+		length  time.Duration
+		least   time.Duration
+		want    []time.Duration
+		uploads int
+	}{
+		{"joined", shortFilm(t), 2 * time.Second, 1500 * time.Millisecond, []time.Duration{3008 * time.Millisecond}, 0},
+		{"long enough", shortFilm(t), 2 * time.Second, time.Second, []time.Duration{2 * time.Second, 1008 * time.Millisecond}, 0},
+		{"longer than a segment", shortFilm(t), time.Second, 5 * time.Second, []time.Duration{time.Second, 2008 * time.Millisecond}, 0},
+		{"in parts", heavyVideo(t), 2 * time.Second, 3 * time.Second, []time.Duration{4 * time.Second}, 1},
+		{"two in parts", heavyVideo(t), 2 * time.Second, 0, []time.Duration{2 * time.Second, 2 * time.Second}, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := hlsOnly("v0", "a0")
+			p.HLS[0].SegmentLength, p.HLS[0].MinSegmentLength = tt.length, tt.least
+			m := newMemory()
+			rep, err := Run(t.Context(), p, readers(tt.made), m, Options{PartSize: minPartSize})
+			if err != nil {
+				t.Fatal(err)
+			}
+			o := rep.Outputs[0]
+			close := func(a, b time.Duration) bool { return a-b < 30*time.Millisecond && b-a < 30*time.Millisecond }
+			if !slices.EqualFunc(o.SegmentDurations, tt.want, close) {
+				t.Errorf("segments of %v, want %v", o.SegmentDurations, tt.want)
+			}
+			if m.created != tt.uploads {
+				t.Errorf("%d uploads in parts, want %d", m.created, tt.uploads)
+			}
+			decode(t, filepath.Join(save(t, m), "film_v.m3u8"))
+			checkStreams(t, m, rep, "film_v", o.Segments)
+		})
+	}
+}
