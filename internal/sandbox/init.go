@@ -295,7 +295,7 @@ func setLimits(l Limits) error {
 		{unix.RLIMIT_NPROC, uint64(l.Threads)},
 		{unix.RLIMIT_FSIZE, 0},
 		{unix.RLIMIT_CORE, 0},
-		{unix.RLIMIT_MEMLOCK, 0},
+		{unix.RLIMIT_MEMLOCK, lockedBytes},
 		{unix.RLIMIT_MSGQUEUE, 0},
 		{unix.RLIMIT_STACK, stackBytes},
 	} {
@@ -312,5 +312,10 @@ func setLimits(l Limits) error {
 	return nil
 }
 
-// stackBytes is the stack of the program, and by default of each of its threads.
-const stackBytes = 8 << 20
+const (
+	// stackBytes is the stack of the program, and by default of each of its threads, where all of it counts as memory. Codecs get by
+	// with less on systems whose threads have half a megabyte.
+	stackBytes = 2 << 20
+	// lockedBytes lets a cryptographic library that is linked in lock its small pool, and be silent.
+	lockedBytes = 64 << 10
+)

@@ -251,7 +251,7 @@ func TestNothingInherited(t *testing.T) {
 			if len(p.missing) == 0 && !strings.HasPrefix(identity, "pid 1 ") {
 				t.Errorf("identity %q, want pid 1", identity)
 			}
-			if p.name == "root" && !strings.Contains(identity, "uid 65534 euid 65534 gid 65534") {
+			if strings.HasPrefix(p.name, "root") && !strings.Contains(identity, "uid 65534 euid 65534 gid 65534") {
 				t.Errorf("identity %q, want nobody", identity)
 			}
 		})

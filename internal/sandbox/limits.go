@@ -6,16 +6,22 @@ import (
 
 // Defaults for members of Limits that are zero.
 const (
-	// DefaultMemory fits a ladder of four H.264 renditions of 1080p on a machine with dozens of processors.
-	DefaultMemory = 4 << 30
+	// DefaultMemory is for a program without outputs. Each output adds MemoryPerOutput, and MemoryPerThread for each processor, since
+	// encoders keep pictures for each of their threads. A ladder of four H.264 renditions of 1080p was seen to use 1.3 GiB on 2
+	// processors, and less than half of its allowance with 64 threads to each encoder.
+	DefaultMemory   = 2 << 30
+	MemoryPerOutput = 512 << 20
+	MemoryPerThread = 64 << 20
 	// DefaultCPUTime is the sum over all threads.
 	DefaultCPUTime = 48 * time.Hour
 	// DefaultDeadline is how long a program may run by the clock.
 	DefaultDeadline = 24 * time.Hour
 	// DefaultOpenFiles counts the pipes, the libraries while they are loaded, and the connections to the inputs.
 	DefaultOpenFiles = 128
-	// DefaultThreads fits several encoders on a machine with dozens of processors.
-	DefaultThreads = 1024
+	// DefaultThreads is for a program without outputs. Each output adds ThreadsPerOutput for each processor: encoders, filters and
+	// decoders each start their own.
+	DefaultThreads   = 512
+	ThreadsPerOutput = 8
 	// DefaultStderrBytes is how much of the end of standard error is kept.
 	DefaultStderrBytes = 64 << 10
 	// DefaultStdoutBytes is how much a program may write to standard output when it is captured.
@@ -26,7 +32,7 @@ const (
 // little of it, and libraries are mapped but shared.
 const addressSpaceSlack = 16 << 30
 
-// Limits bound one program. The zero value means the defaults.
+// Limits bound one program. A member that is zero means its default.
 type Limits struct {
 	// Memory is the private writable memory in bytes (RLIMIT_DATA). The address space is bounded too, further out.
 	Memory int64
@@ -44,13 +50,14 @@ type Limits struct {
 	StdoutBytes int
 }
 
-func (l Limits) withDefaults() Limits {
+// withDefaults fills in what is zero, for a program with that many outputs on a machine with that many processors.
+func (l Limits) withDefaults(outputs, processors int) Limits {
 	return Limits{
-		Memory:      positive(l.Memory, DefaultMemory),
+		Memory:      positive(l.Memory, DefaultMemory+int64(outputs)*(MemoryPerOutput+int64(processors)*MemoryPerThread)),
 		CPUTime:     positive(l.CPUTime, DefaultCPUTime),
 		Deadline:    positive(l.Deadline, DefaultDeadline),
 		OpenFiles:   positive(l.OpenFiles, DefaultOpenFiles),
-		Threads:     positive(l.Threads, DefaultThreads),
+		Threads:     positive(l.Threads, DefaultThreads+outputs*processors*ThreadsPerOutput),
 		StderrBytes: positive(l.StderrBytes, DefaultStderrBytes),
 		StdoutBytes: positive(l.StdoutBytes, DefaultStdoutBytes),
 	}

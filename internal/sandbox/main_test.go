@@ -76,7 +76,7 @@ type parent struct {
 }
 
 // parents are the users that a sandbox is started by: root, which changes to another user inside; somebody else, who makes a user
-// namespace; and somebody who may make no namespace at all.
+// namespace; somebody who may make no namespace at all; and root who may not either.
 func parents() []parent {
 	other := parent{name: "own user", mode: "parent", attr: &syscall.SysProcAttr{}}
 	outside := os.Getuid()
@@ -102,7 +102,18 @@ func parents() []parent {
 	} else {
 		bare.attr.GidMappings[0].HostID = os.Getgid()
 	}
-	return append(all, other, bare)
+	all = append(all, other, bare)
+	if os.Getuid() == 0 {
+		contained := parent{name: "root in a container", mode: bare.mode, missing: bare.missing, attr: &syscall.SysProcAttr{
+			Cloneflags:                 unix.CLONE_NEWUSER,
+			UidMappings:                []syscall.SysProcIDMap{{ContainerID: 0, HostID: outside, Size: 1}, {ContainerID: DefaultUID, HostID: outside + 1, Size: 1}},
+			GidMappings:                []syscall.SysProcIDMap{{ContainerID: 0, HostID: outside, Size: 1}, {ContainerID: DefaultUID, HostID: outside + 1, Size: 1}},
+			GidMappingsEnableSetgroups: true,
+			Credential:                 &syscall.Credential{},
+		}}
+		all = append(all, contained)
+	}
+	return all
 }
 
 // command starts hostile as the parent would.

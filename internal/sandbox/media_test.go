@@ -83,7 +83,7 @@ func TestTranscode(t *testing.T) {
 				return []string{
 					"-nostdin", "-loglevel", "error", "-y", "-progress", progress, "-i", input,
 					"-map", "0:v", "-map", "0:a", "-f", "framecrc", frames,
-					"-map", "0:v", "-map", "0:a", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-f", "matroska", encoded,
+					"-map", "0:v", "-map", "0:a", "-s", "160x90", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", "-f", "matroska", encoded,
 				}
 			}
 			plain := filepath.Join(t.TempDir(), "plain.framecrc")

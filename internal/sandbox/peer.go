@@ -14,9 +14,9 @@ import (
 // maxSocketTable bounds how much of the kernel's table of sockets is read.
 const maxSocketTable = 1 << 20
 
-// ownPeer reports whether the process at the other end of a loopback connection has the user id of this process. The token of the
-// address stands in the program's argument list, which every user of the machine can read.
-func ownPeer(remote string, local net.Addr) bool {
+// isPeer reports whether the process at the other end of a loopback connection has a user id. The token of the address stands in the
+// program's argument list, which every user of the machine can read.
+func isPeer(remote string, local net.Addr, user int) bool {
 	peer, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return false
@@ -37,7 +37,7 @@ func ownPeer(remote string, local net.Addr) bool {
 		fields := strings.Fields(scanner.Text())
 		if len(fields) > 7 && fields[1] == wantLocal && fields[2] == wantRemote {
 			uid, err := strconv.Atoi(fields[7])
-			return err == nil && uid == os.Geteuid()
+			return err == nil && uid == user
 		}
 	}
 	return false

@@ -143,7 +143,7 @@ func (p plan) trial(ctx context.Context, executable string) (trialResult, error)
 		return trialResult{}, err
 	}
 	defer spawned.end()
-	config := initConfig{Layers: p.layers, UID: p.uid, GID: p.gid, Trial: true, Listen: p.has(NetworkNamespace), Limits: Limits{}.withDefaults()}
+	config := initConfig{Layers: p.layers, UID: p.uid, GID: p.gid, Trial: true, Listen: p.has(NetworkNamespace), Limits: Limits{}.withDefaults(0, 1)}
 	result, err := spawned.trial(ctx, config)
 	if err != nil {
 		return trialResult{}, fmt.Errorf("try the sandbox: %w", err)

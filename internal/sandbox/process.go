@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -26,6 +27,8 @@ const pipeBytes = 1 << 20
 type Process struct {
 	// StartedAt is when the program itself started.
 	StartedAt time.Time
+	// Missing are the layers that the program runs without; empty where the machine offers them all.
+	Missing []Layer
 
 	spawned *spawned
 	outputs []*os.File
@@ -98,7 +101,7 @@ func (s *Sandbox) start(ctx context.Context, spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{limits: config.Limits, done: make(chan struct{})}
+	p := &Process{Missing: s.report.Missing(), limits: config.Limits, done: make(chan struct{})}
 
 	pipes, err := newPipes(2 + spec.Outputs)
 	if err != nil {
@@ -122,7 +125,7 @@ func (s *Sandbox) start(ctx context.Context, spec Spec) (*Process, error) {
 		return nil, err
 	}
 	pipes.closeWriters()
-	if err := p.setUp(ctx, spec, config); err != nil {
+	if err := p.setUp(ctx, spec, config, s.report.UID); err != nil {
 		p.spawned.end()
 		// What the first process had to say when it fell is more than an end of file.
 		said, _ := io.ReadAll(io.LimitReader(pipes.readers[1], maxReplyBytes))
@@ -155,7 +158,7 @@ func (s *Sandbox) config(spec Spec) (initConfig, error) {
 		Layers: s.plan.layers, UID: s.plan.uid, GID: s.plan.gid,
 		Program: program, Interpreter: interpreter, ReadOnly: s.readOnly, Outputs: spec.Outputs,
 		Listen: len(spec.Inputs) > 0 && s.plan.has(NetworkNamespace), Network: len(spec.Inputs) > 0,
-		Limits: spec.Limits.withDefaults(),
+		Limits: spec.Limits.withDefaults(spec.Outputs, runtime.NumCPU()),
 	}, nil
 }
 
@@ -180,22 +183,21 @@ func interpreter(program string) (string, error) {
 }
 
 // setUp talks with the first process until it has become the program.
-func (p *Process) setUp(ctx context.Context, spec Spec, config initConfig) error {
+func (p *Process) setUp(ctx context.Context, spec Spec, config initConfig, uid int) error {
 	control := p.spawned.control
 	defer control.within(ctx)()
 	var listener net.Listener
 	var err error
+	if p.server, err = newServer(spec.Inputs); err != nil {
+		return err
+	}
 	if config.Network && !config.Listen {
 		// Without a network namespace the listener is ours, and everybody on the machine can reach it.
 		if listener, err = net.Listen("tcp4", "127.0.0.1:0"); err != nil {
 			return err
 		}
 		config.Port = listener.Addr().(*net.TCPAddr).Port
-	}
-	if p.server, err = newServer(spec.Inputs, config.Network && !config.Listen); err != nil {
-		return err
-	}
-	if listener != nil {
+		p.server.peer = &uid
 		p.server.serve(listener)
 	}
 	if err = control.send(config); err == nil && config.Listen {

@@ -12,7 +12,7 @@ import (
 // descriptors. Names that an architecture does not have are left out. What is in no list fails with EPERM.
 var allowedCalls = []string{
 	// Memory; mmap has conditions below.
-	"brk", "munmap", "mprotect", "mremap", "madvise", "mincore", "membarrier",
+	"brk", "munmap", "mprotect", "mremap", "madvise", "mincore", "membarrier", "mlock", "munlock",
 	// Descriptors. Files are opened for reading only, see below.
 	"read", "readv", "pread64", "write", "writev", "lseek", "close", "dup", "dup2", "dup3", "fcntl",
 	"fstat", "stat", "lstat", "newfstatat", "statx", "access", "faccessat", "faccessat2", "readlink", "readlinkat", "getcwd",

@@ -32,8 +32,8 @@ type server struct {
 	inputs []*input
 	// token makes the addresses unguessable, which matters only where the listener is not in a namespace of its own.
 	token string
-	// shared says that others can reach the listener: a connection must come from our own user.
-	shared bool
+	// peer is the user that a connection must come from, where others can reach the listener; nil otherwise.
+	peer *int
 
 	http     *http.Server
 	base     context.Context
@@ -47,8 +47,8 @@ type server struct {
 	closed bool
 }
 
-func newServer(sources []Source, shared bool) (*server, error) {
-	s := &server{token: rand.Text(), shared: shared}
+func newServer(sources []Source) (*server, error) {
+	s := &server{token: rand.Text()}
 	for i, source := range sources {
 		size := source.Size()
 		if size < 0 {
@@ -120,7 +120,7 @@ func (s *server) read(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.handlers.Done()
 	in := s.find(r.URL.Path)
-	if in == nil || s.shared && !ownPeer(r.RemoteAddr, s.address) {
+	if in == nil || s.peer != nil && !isPeer(r.RemoteAddr, s.address, *s.peer) {
 		http.Error(w, "not found", http.StatusNotFound)
 		return
 	}

@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -121,7 +123,7 @@ func TestRanges(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s, err := newServer([]Source{memory{size: 1}, memory{size: tt.size}}, false)
+			s, err := newServer([]Source{memory{size: 1}, memory{size: tt.size}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -159,7 +161,7 @@ func TestRanges(t *testing.T) {
 
 func TestServerRefuses(t *testing.T) {
 	t.Parallel()
-	s, err := newServer([]Source{memory{size: 10}}, false)
+	s, err := newServer([]Source{memory{size: 10}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,6 +232,26 @@ func TestRepeatedReads(t *testing.T) {
 	}
 }
 
+// TestAnyRange reads ranges at random, through a cache that grows.
+func TestAnyRange(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int64{1, blockBytes - 1, blockBytes, blockBytes + 1, headBytes + tailBytes, headBytes + tailBytes + 3*blockBytes + 17} {
+		in := newInput(memory{size: size}, size)
+		random := rand.New(rand.NewPCG(1, uint64(size)))
+		for range 200 {
+			from := random.Int64N(size)
+			to := from + 1 + random.Int64N(min(size-from, 5*blockBytes))
+			var got bytes.Buffer
+			if err := in.copyRange(t.Context(), &got, from, to-from); err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(got.Bytes(), content(from, to)) {
+				t.Fatalf("size %d: wrong bytes from %d to %d", size, from, to)
+			}
+		}
+	}
+}
+
 func TestSourceFailures(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("access denied")
@@ -243,7 +265,7 @@ func TestSourceFailures(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s, err := newServer([]Source{tt.source}, false)
+			s, err := newServer([]Source{tt.source})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -273,7 +295,7 @@ func TestSourceFailures(t *testing.T) {
 func TestAbandonedRead(t *testing.T) {
 	t.Parallel()
 	closed := make(chan struct{})
-	s, err := newServer([]Source{endless{closed: closed}}, false)
+	s, err := newServer([]Source{endless{closed: closed}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +356,7 @@ func (r *endlessReader) Close() error {
 	return nil
 }
 
-func TestOwnPeer(t *testing.T) {
+func TestPeer(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -346,10 +368,13 @@ func TestOwnPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ours.Close()
-	if !ownPeer(ours.LocalAddr().String(), listener.Addr()) {
-		t.Error("a connection of this process is not known as its own")
+	if !isPeer(ours.LocalAddr().String(), listener.Addr(), os.Getuid()) {
+		t.Error("a connection of this process is not known as its user's")
 	}
-	if ownPeer("127.0.0.1:1", listener.Addr()) {
+	if isPeer(ours.LocalAddr().String(), listener.Addr(), os.Getuid()+1) {
+		t.Error("a connection of this process is known as another user's")
+	}
+	if isPeer("127.0.0.1:1", listener.Addr(), os.Getuid()) {
 		t.Error("a connection that is not there is known as our own")
 	}
 }

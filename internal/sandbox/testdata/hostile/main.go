@@ -60,8 +60,8 @@ func main() {
 	}
 }
 
-// bare becomes a parent that can make no namespaces. It is started in a user namespace of its own, whose limit it sets, with the one
-// capability that this takes.
+// bare becomes a parent that can make no namespaces. It is started in a user namespace of its own, whose limit it sets, as somebody with
+// the one capability that this takes, or as root, who keeps what root has in a container.
 func bare() error {
 	runtime.LockOSThread()
 	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
@@ -69,6 +69,11 @@ func bare() error {
 	}
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return err
+	}
+	for _, capability := range []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SYS_PTRACE, unix.CAP_SYS_RESOURCE, unix.CAP_NET_ADMIN, unix.CAP_BPF, unix.CAP_PERFMON} {
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0); err != nil && os.Getuid() == 0 {
+			return err
+		}
 	}
 	return unix.Exec("/proc/self/exe", []string{os.Args[0], "parent"}, nil)
 }
