@@ -111,7 +111,10 @@ func parents() []parent {
 			GidMappingsEnableSetgroups: true,
 			Credential:                 &syscall.Credential{},
 		}}
-		all = append(all, contained)
+		// The same with all that root has, which makes namespaces without a user namespace.
+		privileged := contained
+		privileged.name, privileged.mode, privileged.missing = "root without user namespaces", "privileged-parent", []Layer{UserNamespace}
+		all = append(all, contained, privileged)
 	}
 	return all
 }
@@ -132,32 +135,47 @@ func (p parent) command(t *testing.T, args ...string) *exec.Cmd {
 // run has the parent start a program in the sandbox.
 func (p parent) run(t *testing.T, r request) result {
 	t.Helper()
-	body, err := json.Marshal(r)
-	if err != nil {
-		t.Fatal(err)
+	return p.runAll(t, []request{r})[0]
+}
+
+// runAll has the parent start programs in the sandbox, one after the other.
+func (p parent) runAll(t *testing.T, requests []request) []result {
+	t.Helper()
+	var body bytes.Buffer
+	for _, r := range requests {
+		if err := json.NewEncoder(&body).Encode(r); err != nil {
+			t.Fatal(err)
+		}
 	}
 	cmd := p.command(t, p.mode)
-	cmd.Stdin = bytes.NewReader(body)
+	cmd.Stdin = &body
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("parent: %v", err)
 	}
-	var got result
-	if err := json.Unmarshal(out, &got); err != nil {
-		t.Fatalf("parent: %v in %q", err, out)
+	results := make([]result, len(requests))
+	decoder := json.NewDecoder(bytes.NewReader(out))
+	for i := range results {
+		if err := decoder.Decode(&results[i]); err != nil {
+			t.Fatalf("parent: %v in %q", err, out)
+		}
 	}
-	return got
+	return results
 }
 
 // attempt has the parent run an attempt in the sandbox.
 func (p parent) attempt(t *testing.T, r request, name string, args ...string) result {
 	t.Helper()
-	r.Program, r.Args, r.Stdout = hostile, append([]string{"attempt", name}, args...), true
-	got := p.run(t, r)
+	got := p.run(t, r.attempt(name, args...))
 	if got.Error != "" {
 		t.Fatalf("attempt %s: %s", name, got.Error)
 	}
 	return got
+}
+
+func (r request) attempt(name string, args ...string) request {
+	r.Program, r.Args, r.Stdout = hostile, append([]string{"attempt", name}, args...), true
+	return r
 }
 
 // target starts a process under the parent's own user that could be attacked, and returns its id.

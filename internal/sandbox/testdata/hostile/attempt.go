@@ -90,10 +90,6 @@ var attempts = map[string]func(args []string) (string, error){
 		_, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_ROUTE)
 		return "", err
 	},
-	"kernel-crypto": func([]string) (string, error) {
-		_, err := unix.Socket(unix.AF_ALG, unix.SOCK_SEQPACKET, 0)
-		return "", err
-	},
 
 	// Other processes.
 	"signal": func(args []string) (string, error) { return "", unix.Kill(number(args[0]), 0) },
@@ -163,10 +159,6 @@ var attempts = map[string]func(args []string) (string, error){
 			}
 		}
 		return strings.Join(open, " "), nil
-	},
-	"interfaces": func([]string) (string, error) {
-		interfaces, err := net.Interfaces()
-		return fmt.Sprint(len(interfaces)), err
 	},
 
 	// Greed.

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -44,13 +45,12 @@ func main() {
 	}
 	switch {
 	case len(os.Args) == 2 && os.Args[1] == "parent":
-		result := parent()
-		if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
+		if err := parent(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-	case len(os.Args) == 2 && os.Args[1] == "bare-parent":
-		fmt.Fprintln(os.Stderr, bare())
+	case len(os.Args) == 2 && (os.Args[1] == "bare-parent" || os.Args[1] == "privileged-parent"):
+		fmt.Fprintln(os.Stderr, bare(os.Args[1] == "privileged-parent"))
 		os.Exit(1)
 	case len(os.Args) >= 3 && os.Args[1] == "attempt":
 		attempt(os.Args[2], os.Args[3:])
@@ -61,8 +61,9 @@ func main() {
 }
 
 // bare becomes a parent that can make no namespaces. It is started in a user namespace of its own, whose limit it sets, as somebody with
-// the one capability that this takes, or as root, who keeps what root has in a container.
-func bare() error {
+// the one capability that this takes, or as root, who keeps
+// what root has in a container, or everything.
+func bare(keep bool) error {
 	runtime.LockOSThread()
 	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
 		return err
@@ -70,7 +71,11 @@ func bare() error {
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return err
 	}
-	for _, capability := range []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SYS_PTRACE, unix.CAP_SYS_RESOURCE, unix.CAP_NET_ADMIN, unix.CAP_BPF, unix.CAP_PERFMON} {
+	contained := []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SYS_PTRACE, unix.CAP_SYS_RESOURCE, unix.CAP_NET_ADMIN, unix.CAP_BPF, unix.CAP_PERFMON}
+	if keep {
+		contained = nil
+	}
+	for _, capability := range contained {
 		if err := unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0); err != nil && os.Getuid() == 0 {
 			return err
 		}
@@ -78,15 +83,40 @@ func bare() error {
 	return unix.Exec("/proc/self/exe", []string{os.Args[0], "parent"}, nil)
 }
 
-func parent() Result {
-	var request Request
-	if err := json.NewDecoder(os.Stdin).Decode(&request); err != nil {
-		return Result{Error: err.Error()}
+// parent carries out the requests on its standard input, one after the other.
+func parent() error {
+	requests, results := json.NewDecoder(os.Stdin), json.NewEncoder(os.Stdout)
+	var (
+		s       *sandbox.Sandbox
+		options []byte
+	)
+	for {
+		var request Request
+		if err := requests.Decode(&request); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		wanted, err := json.Marshal(request.Options)
+		if err != nil {
+			return err
+		}
+		if s == nil || !bytes.Equal(wanted, options) {
+			options = wanted
+			if s, err = sandbox.New(request.Options); err != nil {
+				if err := results.Encode(Result{Error: err.Error()}); err != nil {
+					return err
+				}
+				continue
+			}
+		}
+		if err := results.Encode(run(s, request)); err != nil {
+			return err
+		}
 	}
-	s, err := sandbox.New(request.Options)
-	if err != nil {
-		return Result{Error: err.Error()}
-	}
+}
+
+func run(s *sandbox.Sandbox, request Request) Result {
 	result := Result{Report: s.Report()}
 	if request.Program == "" {
 		return result
