@@ -391,3 +391,33 @@ func BenchmarkVideo(b *testing.B) {
 		n++
 	}
 }
+
+// Whatever a sample holds, what is written is whole packets, and nothing panics.
+func FuzzSample(f *testing.F) {
+	f.Add(nal(slice(0x65, 9), slice(0x41, 400)), int64(3000), int32(2000), true)
+	f.Add([]byte{0, 0, 0, 1}, int64(-5), int32(-1), false)
+	f.Fuzz(func(t *testing.T, data []byte, dts int64, offset int32, sync bool) {
+		const limit = 1 << 46 // what readers let through
+		dts %= limit
+		m, err := mpegts.NewMuxer(program(mpegts.Stream{PID: 481, Track: avcTrack(2002)}, mpegts.Stream{PID: 482, Track: aacTrack(48000, "")}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := m.AppendSegmentStart(nil)
+		for index := range 2 {
+			s := media.Sample{DecodeTime: dts, CompositionOffset: offset, Sync: sync, Data: data}
+			if next, err := m.AppendSample(b, index, &s); err == nil {
+				b = next
+			}
+		}
+		b = m.AppendFlush(b)
+		if len(b)%mpegts.PacketSize != 0 {
+			t.Fatalf("%d bytes", len(b))
+		}
+		for i := 0; i < len(b); i += mpegts.PacketSize {
+			if b[i] != 0x47 {
+				t.Fatalf("packet %d begins with %#02x", i/mpegts.PacketSize, b[i])
+			}
+		}
+	})
+}

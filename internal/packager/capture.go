@@ -19,6 +19,10 @@ const maxCaptures = 10_000_000
 func (j *job) capture(r io.Reader, rendition *plan.Rendition, captures []*plan.Capture, outputs []*Output) error {
 	p := newPictures(r)
 	count, size := 0, int64(0)
+	limit := maxCaptures
+	if n := rendition.Frames.MaxCaptures; n > 0 {
+		limit = min(limit, n)
+	}
 	for {
 		picture, err := p.next()
 		if err == io.EOF {
@@ -27,8 +31,8 @@ func (j *job) capture(r io.Reader, rendition *plan.Rendition, captures []*plan.C
 		if err != nil {
 			return fmt.Errorf("read rendition %s: %w", rendition.ID, err)
 		}
-		if count == maxCaptures {
-			return fmt.Errorf("rendition %s has more than %d pictures", rendition.ID, maxCaptures)
+		if count == limit {
+			return fmt.Errorf("rendition %s has more than %d pictures", rendition.ID, limit)
 		}
 		for i, c := range captures {
 			loc := captureLocation(c, count)

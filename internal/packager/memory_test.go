@@ -90,6 +90,12 @@ func (e *endless) fragment(until int64) []byte {
 	return append(box("moof", append(box("mfhd", u32(u32(nil, 0), 1)), box("traf", traf)...)), box("mdat", data)...)
 }
 
+// noise is two seconds of a picture that is hard to encode, and a tone: something to make longer.
+func noise(t testing.TB) map[string][]byte {
+	return encodeOnce(t, "-f lavfi -i testsrc2=s=320x180:r=25:d=2,noise=alls=40:allf=t -f lavfi -i sine=d=2:r=48000",
+		stream{"v0", "-map 0:v -qp 20 " + videoArgs + keyEvery("1")}, stream{"a0", "-map 1:a " + audioArgs})
+}
+
 // everything writes a film as a file and as segments.
 func everything() *plan.Plan {
 	p := hlsOnly("v0", "a0")
@@ -100,11 +106,10 @@ func everything() *plan.Plan {
 // What is held does not grow with the length of the film: bounded by named limits, whatever the length, but for the tables of the file.
 func TestMemoryIsConstant(t *testing.T) {
 	t.Parallel()
-	made := encodeOnce(t, "-f lavfi -i testsrc2=s=320x180:r=25:d=2,noise=alls=40:allf=t -f lavfi -i sine=d=2:r=48000",
-		stream{"v0", "-map 0:v -qp 20 " + videoArgs + keyEvery("1")}, stream{"a0", "-map 1:a " + audioArgs})
+	made := noise(t)
 	// Two queues, the parts of the file being filled and held, a segment, and what is being uploaded.
 	const limit = 2*(queueLimit+1<<20) + 2*(minPartSize+1<<20) + 4<<20 + inflightLimit
-	for _, size := range []int{limit / 3, limit * 4 / 3} {
+	for _, size := range []int{limit / 4, limit * 5 / 4} {
 		seconds := size / (len(made["v0"]) / 2) / 2 * 2
 		in := map[string]io.Reader{"v0": newEndless(t, made["v0"], seconds), "a0": newEndless(t, made["a0"], seconds)}
 		rep, err := Run(t.Context(), everything(), in, null{}, Options{PartSize: minPartSize})

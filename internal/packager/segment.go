@@ -16,6 +16,9 @@ const contentTypeTS = "video/MP2T"
 // tailTolerance is how much longer than the picture sound may be before it gets segments of its own: less is the rest of the last one.
 const tailTolerance = int64(time.Second)
 
+// maxJoin is how many bytes of what may be joined to the segment before are held back; more is a segment of its own, however short.
+const maxJoin = 32 << 20
+
 // maxSegments bounds what a stream of absurd times can write: three days in segments of one second.
 const maxSegments = 259_200
 
@@ -168,7 +171,7 @@ func (s *segmenter) step(index int) error {
 		}
 		s.end = max(s.end, end)
 	}
-	if s.held != nil && s.length() >= int64(s.group.MinSegmentLength) {
+	if s.held != nil && (s.length() >= int64(s.group.MinSegmentLength) || s.current != nil && len(s.current.object.buf) > maxJoin) {
 		return s.release()
 	}
 	return nil
