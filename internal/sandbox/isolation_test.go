@@ -161,6 +161,10 @@ func TestRefused(t *testing.T) {
 	t.Run("inside", func(t *testing.T) {
 		for i, p := range everybody {
 			for _, networked := range []bool{false, true} {
+				// A program with an input may make sockets, which is more than one without; one parent tries that too.
+				if !networked && i > 0 {
+					continue
+				}
 				name := p.name
 				var inputs []string
 				if networked {

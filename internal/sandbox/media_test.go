@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -76,7 +77,7 @@ func readable(t *testing.T, path string) {
 func TestTranscode(t *testing.T) {
 	t.Parallel()
 	ffmpeg := tool(t, "ffmpeg")
-	for _, film := range clips(t, "moov-at-end.mp4", "clip.mkv", "clip.ts") {
+	for n, film := range clips(t, "moov-at-end.mp4", "clip.mkv", "clip.ts") {
 		t.Run(filepath.Base(film), func(t *testing.T) {
 			t.Parallel()
 			args := func(input, frames, encoded, progress string) []string {
@@ -92,7 +93,11 @@ func TestTranscode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, p := range parents() {
+			everybody := parents()
+			if n > 0 {
+				everybody = everybody[:1]
+			}
+			for _, p := range everybody {
 				got := p.run(t, request{
 					Program: ffmpeg, Inputs: []string{film}, Outputs: 3, Args: args("$0", "pipe:3", "pipe:4", "pipe:5"),
 				})
@@ -231,7 +236,8 @@ func TestHostileMedia(t *testing.T) {
 			if !tt.did(string(out)) {
 				t.Fatalf("plain ffmpeg did not do it either, which proves nothing: %q", out)
 			}
-			for _, p := range parents() {
+			// What holds for somebody else and without namespaces holds for root, whose programs are somebody else's.
+			for _, p := range slices.DeleteFunc(parents(), func(p parent) bool { return strings.HasPrefix(p.name, "root ") }) {
 				got := p.run(t, request{Program: ffmpeg, Inputs: inputs, Outputs: 1, Args: append(append(args, frames...), "pipe:3")})
 				if got.Error != "" {
 					t.Fatalf("%s: %s", p.name, got.Error)
