@@ -22,7 +22,7 @@
 // # What is held in memory
 //
 // Samples in queues (Options.MemoryLimit at most, each counted once however many packages share it), the part being filled of every object
-// under way, the first part of each file, the parts being uploaded (inflightLimit) and the sample tables of files (some bytes for each
+// under way (up to maxJoin of a segment that may be joined to the one before), the first part of each file, the parts being uploaded (inflightLimit) and the sample tables of files (some bytes for each
 // sample). None but the tables grows with the length of the film. Report.PeakBytes tells how much the samples and parts came to.
 //
 // # When things go wrong

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"darkroom/internal/plan"
@@ -156,35 +157,75 @@ func hlsOnly(video string, audio ...string) *plan.Plan {
 	return p
 }
 
-// A stalled store stops the readers, holds little, and lets go when the context ends.
+// A stalled store stops the readers, holds little, and lets go when the context ends; no goroutine is left behind.
 func TestStalledSink(t *testing.T) {
 	t.Parallel()
 	made := heavyVideo(t)
-	ctx, cancel := context.WithCancelCause(t.Context())
-	stop := errors.New("the operator had enough")
-	m := newMemory()
-	stalled := make(chan struct{}, 100)
-	m.before = func(ctx context.Context, kind, uri string) error {
-		if kind != "part" {
-			return nil
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		stop := errors.New("the operator had enough")
+		m := newMemory()
+		m.before = func(ctx context.Context, kind, uri string) error {
+			if kind != "part" {
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
 		}
-		stalled <- struct{}{}
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	go func() {
-		<-stalled
+		const seconds = 300
+		video := newEndless(t, made["v0"], seconds)
+		in := map[string]io.Reader{"v0": video, "a0": newEndless(t, made["a0"], seconds)}
+		returned := make(chan struct{})
+		var rep *Report
+		var err error
+		go func() {
+			defer close(returned)
+			rep, err = Run(ctx, everything(), in, m, Options{PartSize: minPartSize})
+		}()
+		synctest.Wait() // until nothing moves any more
+		select {
+		case <-returned:
+			t.Fatalf("returned with %v", err)
+		default:
+		}
+		if video.second == seconds {
+			t.Error("everything was read")
+		}
 		cancel(stop)
-	}()
-	rep, err := Run(ctx, fileOnly("v0", "a0"), readers(made), m, Options{PartSize: minPartSize})
-	if !errors.Is(err, stop) {
-		t.Errorf("got %v, want the cause of the context's end", err)
-	}
-	if m.created != 1 || m.aborted != 1 || len(m.open) > 0 || len(rep.Orphans) > 0 {
-		t.Errorf("%d uploads begun, %d aborted, %d orphans", m.created, m.aborted, len(rep.Orphans))
-	}
-	if len(m.objects) > 0 {
-		t.Errorf("objects were written: %v", m.order)
+		<-returned
+		if !errors.Is(err, stop) {
+			t.Errorf("got %v, want the cause of the context's end", err)
+		}
+		if m.created == 0 || m.aborted != m.created || len(m.open) > 0 || len(rep.Orphans) > 0 {
+			t.Errorf("%d uploads begun, %d aborted, %d orphans", m.created, m.aborted, len(rep.Orphans))
+		}
+		if len(m.objects) > 0 {
+			t.Errorf("objects were written: %v", m.order)
+		}
+		// Two queues, what two objects hold, what is being uploaded, and a batch here and there.
+		if limit := int64(2*queueLimit + 2*2*(minPartSize+1<<20) + inflightLimit + 4<<20); rep.PeakBytes > limit {
+			t.Errorf("held %d bytes, more than %d", rep.PeakBytes, limit)
+		}
+	})
+}
+
+// Neither success nor failure leaves a goroutine behind.
+func TestGoroutinesEnd(t *testing.T) {
+	t.Parallel()
+	made := shortFilm(t)
+	for _, kind := range []string{"", "put", "create"} {
+		synctest.Test(t, func(t *testing.T) {
+			m := newMemory()
+			m.before = func(ctx context.Context, k, uri string) error {
+				if k == kind {
+					return errors.New("the store broke")
+				}
+				return nil
+			}
+			if _, err := Run(t.Context(), everything(), readers(made), m, Options{}); (err != nil) != (kind == "put") {
+				t.Errorf("%q: %v", kind, err)
+			}
+		})
 	}
 }
 
