@@ -1,0 +1,174 @@
+// Package api is the face that speaks the MediaConvert API: it says what each request asks for and what must be allowed for it, judges the
+// request, and turns records of jobs into answers. It decides nothing about media and keeps nothing: jobs are in a Queue, and what can be
+// carried out is said by the plan.
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	mc "github.com/aws/aws-sdk-go-v2/service/mediaconvert"
+	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
+
+	"darkroom/internal/gateway"
+	"darkroom/internal/job"
+	"darkroom/internal/mediaconvert"
+	"darkroom/internal/plan"
+	"darkroom/internal/secret"
+)
+
+// serviceName is the service in the credential scope and in the names of actions.
+const serviceName = "mediaconvert"
+
+// Queue keeps jobs durably and gives them to workers.
+type Queue interface {
+	// Submit records j durably before it returns, and returns the job as recorded. If j.ClientToken is not empty and the account used it
+	// before, Submit records nothing: it returns that first job if its RequestHash is that of j, and job.ErrTokenReused if not.
+	Submit(ctx context.Context, j *job.Job) (*job.Job, error)
+	// Get returns a job, or job.ErrNotFound.
+	Get(ctx context.Context, account, id string) (*job.Job, error)
+	// List returns a page of jobs; that there are none is no error.
+	List(ctx context.Context, q job.Query) ([]*job.Job, error)
+	// Cancel ends a job that waits, and asks the worker of one that runs to stop. It returns job.ErrNotFound or job.ErrFinished.
+	Cancel(ctx context.Context, account, id string) error
+	// Count counts the unfinished jobs of the queue with this ARN.
+	Count(ctx context.Context, account, queue string) (job.Counts, error)
+}
+
+// Options are what a Service works with. Queue, Check, Region and TokenKey are needed.
+type Options struct {
+	Queue Queue
+	// Check says what the service itself would refuse about settings, and what this installation does not offer. The settings have
+	// passed mediaconvert.Decode.
+	Check func(*types.JobSettings) (invalid, notOffered []plan.Refusal)
+	// Region is the region in the ARNs of jobs and queues.
+	Region string
+	// TokenKey seals the tokens that lead to the next page: TokenKeySize bytes. Tokens made under another key are refused.
+	TokenKey secret.Bytes
+	// QueueCreated is when the queue Default was made, for its createdAt.
+	QueueCreated time.Time
+	// Now is the clock and Random the source of job ids; nil means time.Now and crypto/rand.
+	Now    func() time.Time
+	Random io.Reader
+}
+
+// Service is the MediaConvert API behind a gateway. It is safe for concurrent use.
+type Service struct {
+	queue        Queue
+	check        func(*types.JobSettings) (invalid, notOffered []plan.Refusal)
+	region       string
+	tokens       *tokens
+	queueCreated time.Time
+	now          func() time.Time
+	random       io.Reader
+}
+
+// New returns the API in front of a queue.
+func New(o Options) (*Service, error) {
+	if o.Queue == nil || o.Check == nil || o.Region == "" {
+		return nil, errors.New("the API needs Queue, Check and Region")
+	}
+	t, err := newTokens(o.TokenKey)
+	if err != nil {
+		return nil, err
+	}
+	s := &Service{
+		queue: o.Queue, check: o.Check, region: o.Region, tokens: t, queueCreated: o.QueueCreated, now: o.Now, random: o.Random,
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.random == nil {
+		s.random = rand.Reader
+	}
+	return s, nil
+}
+
+// Name implements gateway.Service.
+func (*Service) Name() string { return serviceName }
+
+// request is one request on its way.
+type request struct {
+	http    *http.Request
+	route   mediaconvert.Route
+	account string // of the caller
+	input   any    // the operation's input structure of the SDK
+	faults  []mediaconvert.Fault
+}
+
+// Resolve implements gateway.Service. What is wrong inside a request is told only to those who may make it, so it waits for Serve; what must be
+// allowed is taken from the members that can be read.
+func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
+	route, err := mediaconvert.Match(r.Method, r.URL.EscapedPath())
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, gateway.MaxBody))
+	if err != nil {
+		return nil, err
+	}
+	q := &request{http: r, route: route, account: gateway.Caller(r.Context()).Account}
+	q.input, q.faults = route.DecodeRequest(r.URL.RawQuery, body)
+	q.faults = append(q.faults, tagFaults(q.input)...)
+	return &gateway.Operation{
+		Name:    route.Name,
+		Checks:  s.checks(q),
+		Context: conditions(q.input),
+		Serve: func(w http.ResponseWriter, served *http.Request) error {
+			q.http = served
+			return s.serve(w, q)
+		},
+	}, nil
+}
+
+// serve carries out a request that is allowed.
+func (s *Service) serve(w http.ResponseWriter, q *request) error {
+	output, err := s.carryOut(q)
+	if err != nil {
+		return err
+	}
+	return write(w, q.route.Success, output)
+}
+
+// carryOut returns the operation's output structure of the SDK.
+func (s *Service) carryOut(q *request) (any, error) {
+	ctx := q.http.Context()
+	if len(q.faults) > 0 {
+		return nil, mediaconvert.BadRequest(mediaconvert.Message(q.faults))
+	}
+	switch in := q.input.(type) {
+	case *mc.CreateJobInput:
+		return s.createJob(ctx, q.account, in)
+	case *mc.GetJobInput:
+		return s.getJob(ctx, q.account, in)
+	case *mc.ListJobsInput:
+		return s.listJobs(ctx, q.account, in)
+	case *mc.CancelJobInput:
+		return s.cancelJob(ctx, q.account, in)
+	case *mc.GetQueueInput:
+		return s.getQueue(ctx, q.account, in)
+	case *mc.ListQueuesInput:
+		return s.listQueues(ctx, q.account, in)
+	case *mc.DescribeEndpointsInput:
+		return describeEndpoints(q.http, in)
+	}
+	return nil, mediaconvert.BadRequest(notOffered + "the operation " + q.route.Name)
+}
+
+// notOffered begins the message of what MediaConvert would take but this installation does not carry out.
+const notOffered = "Not offered by this installation: "
+
+// write answers with output.
+func write(w http.ResponseWriter, status int, output any) error {
+	body, err := mediaconvert.Encode(output)
+	if err != nil {
+		return err
+	}
+	return writeBody(w, status, body)
+}
+
+var _ gateway.Service = (*Service)(nil)
