@@ -1,0 +1,485 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"math"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
+
+	"darkroom/internal/blob"
+	"darkroom/internal/ffmpeg"
+	"darkroom/internal/job"
+	"darkroom/internal/lease"
+	"darkroom/internal/mediaconvert"
+	"darkroom/internal/packager"
+	"darkroom/internal/plan"
+	"darkroom/internal/sandbox"
+)
+
+// Bounds of one job.
+const (
+	probeDeadline = 2 * time.Minute
+	// jobDeadline is how long the service lets a job progress.
+	jobDeadline = 48 * time.Hour
+	// renewBefore is how long before their expiry credentials are renewed.
+	renewBefore = 5 * time.Minute
+)
+
+// The share of the whole job, in percent, that each phase ends at.
+const (
+	probedPercent     = 2
+	transcodedPercent = 97
+)
+
+// run is one lease at work.
+type run struct {
+	worker *Worker
+	lease  *lease.Lease
+	store  blob.Store
+	log    *slog.Logger
+
+	mu       sync.Mutex // guards progress and uploads; held for assignments only
+	progress lease.Progress
+	uploads  map[lease.Upload]struct{}
+	reported chan struct{} // asks the heartbeat to report now
+}
+
+// credentials keeps the credentials of the lease fresh.
+func (r *run) credentials(first lease.Credentials) CredentialSource {
+	var mu sync.Mutex // held while credentials are renewed, so that they are once
+	current := first
+	return func(ctx context.Context) (lease.Credentials, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if current.Expiry.IsZero() || current.Expiry.Sub(r.worker.o.Now()) > renewBefore {
+			return current, nil
+		}
+		fresh, err := r.worker.o.Control.Renew(ctx, r.lease)
+		if err != nil {
+			return lease.Credentials{}, err
+		}
+		current = fresh
+		return current, nil
+	}
+}
+
+// set changes the progress and has it reported soon; a change of phase at once.
+func (r *run) set(change func(*lease.Progress), now bool) {
+	r.mu.Lock()
+	change(&r.progress)
+	r.mu.Unlock()
+	if now {
+		select {
+		case r.reported <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (r *run) snapshot() lease.Progress {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.progress
+	p.Uploads = make([]lease.Upload, 0, len(r.uploads))
+	for u := range r.uploads {
+		p.Uploads = append(p.Uploads, u)
+	}
+	return p
+}
+
+// heartbeat extends the lease until ctx ends. It stops the job when the lease is lost, or when nobody could be told for so long that it has run out.
+func (r *run) heartbeat(ctx context.Context, stop context.CancelCauseFunc) {
+	tick := time.NewTicker(r.worker.o.Heartbeat)
+	defer tick.Stop()
+	deadline := r.lease.Deadline
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-r.reported:
+		}
+		next, err := r.worker.o.Control.Report(ctx, r.lease, r.snapshot())
+		switch {
+		case err == nil:
+			deadline = next
+			// The details of the input are sent once.
+			r.set(func(p *lease.Progress) { p.InputDetails = nil }, false)
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, lease.ErrLost), r.worker.o.Now().After(deadline):
+			stop(lease.ErrLost)
+			return
+		default:
+			r.log.Warn("extend the lease", "err", err)
+		}
+	}
+}
+
+// do carries out the job. An error is a *job.Error, or something unforeseen.
+func (r *run) do(ctx context.Context) (lease.Result, error) {
+	r.set(func(p *lease.Progress) { p.Phase = job.Probing }, true)
+	for _, u := range r.lease.Uploads {
+		// What an interrupted attempt left open costs space; that it is gone already is fine.
+		if err := r.store.AbortUpload(ctx, blob.Upload{Bucket: u.Bucket, Key: u.Key, ID: u.ID}); err != nil && !errors.Is(err, blob.ErrNoSuchUpload) {
+			r.log.Warn("abort an upload of an earlier attempt", "err", err)
+		}
+	}
+	settings := new(types.JobSettings)
+	if faults := mediaconvert.Decode(r.lease.Settings, settings); len(faults) > 0 {
+		return lease.Result{}, job.Errorf(1040, "The settings of the job cannot be read: %s.", mediaconvert.Message(faults))
+	}
+	src, err := r.open(ctx, settings)
+	if err != nil {
+		return lease.Result{}, err
+	}
+	probe, err := r.probe(ctx, src)
+	if err != nil {
+		return lease.Result{}, err
+	}
+	p, err := plan.New(settings, probe, plan.Options{Start: r.lease.Started})
+	if err != nil {
+		return lease.Result{}, err
+	}
+	details := inputDetails(src.location, probe)
+	r.set(func(p *lease.Progress) {
+		p.Phase, p.PhasePercent, p.Percent, p.InputDetails = job.Transcoding, 0, probedPercent, details
+	}, true)
+	report, err := r.encode(ctx, p, src)
+	if err != nil {
+		if report != nil {
+			r.left(ctx, report)
+		}
+		return lease.Result{}, err
+	}
+	if err := complete(p, probe, report); err != nil {
+		r.left(ctx, report)
+		return lease.Result{}, err
+	}
+	return results(p, report), nil
+}
+
+// left logs and removes what a failed job wrote under final names; what cannot be removed is logged.
+func (r *run) left(ctx context.Context, report *packager.Report) {
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
+	defer done()
+	for _, o := range report.Objects {
+		r.log.Warn("the failed job left an object", "uri", o.Location.URI(), "bytes", o.Bytes)
+	}
+	for _, o := range report.Orphans {
+		r.log.Warn("the failed job left an upload open", "uri", o.Location.URI(), "err", o.Err)
+	}
+}
+
+// Probe looks into one object with ffprobe in the sandbox, under the worker's own means. It is what darkroom probe shows.
+func (w *Worker) Probe(ctx context.Context, store blob.Store, loc plan.Location) (*plan.Probe, error) {
+	r := &run{worker: w, log: w.o.Log, store: store, reported: make(chan struct{}, 1)}
+	src, err := openSource(ctx, store, loc)
+	if err != nil {
+		return nil, err
+	}
+	return r.probe(ctx, src)
+}
+
+func (r *run) open(ctx context.Context, s *types.JobSettings) (*source, error) {
+	loc, err := plan.ParseLocation(*s.Inputs[0].FileInput)
+	if err != nil {
+		return nil, job.Errorf(1010, "Input 1: %v.", err)
+	}
+	return openSource(ctx, r.store, loc)
+}
+
+func (r *run) probe(ctx context.Context, src *source) (*plan.Probe, error) {
+	head, err := src.head(ctx, ffmpeg.SniffLength)
+	if err != nil {
+		return nil, inputError(src.location, err)
+	}
+	demuxer := ffmpeg.Sniff(head)
+	if demuxer == "" {
+		return nil, job.Errorf(1030, "Input 1 (%s) is not in a container that is supported. Supported: MP4, MOV, MKV, WebM, MPEG-TS, MPEG-PS, MXF, AVI, FLV, Ogg, WAV, AIFF, FLAC, MP3, AAC.", src.location.URI())
+	}
+	proc, err := r.worker.o.Sandbox.Start(ctx, sandbox.Spec{
+		Program: r.worker.o.FFprobe,
+		Args:    func(in []string) []string { return ffmpeg.ProbeArgs(in[0], demuxer) },
+		Inputs:  []sandbox.Source{src},
+		Stdout:  true,
+		Limits:  sandbox.Limits{Deadline: probeDeadline, CPUTime: probeDeadline, StdoutBytes: ffmpeg.MaxProbeOutput},
+	})
+	if err != nil {
+		return nil, err
+	}
+	exit, err := proc.Wait()
+	if err != nil {
+		return nil, err
+	}
+	if !exit.Success() {
+		return nil, r.processError(src, proc, exit)
+	}
+	p, err := ffmpeg.ParseProbe(exit.Stdout, demuxer)
+	if err != nil {
+		return nil, &job.Error{Code: 1010, Message: "Input 1 cannot be opened: what it says of itself cannot be read.", Err: err}
+	}
+	if len(p.Streams) == 0 {
+		return nil, job.Errorf(1010, "Input 1 (%s) holds no video and no audio.", src.location.URI())
+	}
+	return p, nil
+}
+
+// processError explains why ffmpeg or ffprobe ended badly: the source's own trouble first, then limits, then what it printed.
+func (r *run) processError(src *source, proc *sandbox.Process, exit sandbox.Exit) error {
+	r.log.Warn("encoder failed", "code", exit.Code, "signal", exit.Signal.String(), "limit", string(exit.LimitHit), "violation", exit.Violation, "stderr", exit.Stderr)
+	if err := proc.InputError(); err != nil && !errors.Is(err, context.Canceled) {
+		return inputError(src.location, err)
+	}
+	switch {
+	case exit.Violation:
+		return job.Errorf(1999, "Input 1 made the decoder do what no decoder does; the job was stopped. Do not submit this input again.")
+	case exit.LimitHit == sandbox.LimitMemory:
+		return job.Errorf(1040, "The job needs more memory than it is allowed. Use smaller pictures or fewer outputs.")
+	case exit.LimitHit == sandbox.LimitCPU, exit.LimitHit == sandbox.LimitDeadline:
+		return job.Errorf(1999, "The job took longer than it is allowed. Check that the input ends, or split it.")
+	case exit.LimitHit == sandbox.LimitOutput:
+		return job.Errorf(1010, "Input 1 cannot be opened: it says more of itself than is allowed.")
+	}
+	return ffmpeg.Failure(exit.Stderr)
+}
+
+// encode runs the one ffmpeg of the job into the packager.
+func (r *run) encode(ctx context.Context, p *plan.Plan, src *source) (*packager.Report, error) {
+	n := len(p.Renditions)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	proc, err := r.worker.o.Sandbox.Start(ctx, sandbox.Spec{
+		Program: r.worker.o.FFmpeg,
+		Args:    func(in []string) []string { return ffmpeg.EncodeArgs(p, in[0], firstOutput) },
+		Inputs:  []sandbox.Source{src},
+		Outputs: n + 1,
+		Limits:  sandbox.Limits{Deadline: jobDeadline, CPUTime: math.MaxInt32 * time.Second / 8},
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.log.Info("encoder started", "pid", proc.PID(), "renditions", n)
+	readers := make(map[string]io.Reader, n)
+	for i := range p.Renditions {
+		readers[p.Renditions[i].ID] = proc.Output(i)
+	}
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		out := proc.Output(n)
+		defer func() { _ = out.Close() }()
+		if err := ffmpeg.ReadProgress(out, func(f ffmpeg.Progress) { r.transcoded(p, f) }); err != nil && !errors.Is(err, os.ErrClosed) {
+			// An encoder that writes nonsense here is not itself any more.
+			cancel(err)
+		}
+	})
+	var ended error
+	report, err := packager.Run(ctx, p, readers, &sink{run: r}, packager.Options{
+		Now: r.worker.o.Now,
+		Ended: func(ctx context.Context) error {
+			exit, err := proc.Wait()
+			switch {
+			case err != nil:
+				ended = err
+			case !exit.Success():
+				ended = r.processError(src, proc, exit)
+			case proc.InputError() != nil:
+				ended = inputError(src.location, proc.InputError())
+			default:
+				r.set(func(p *lease.Progress) { p.Phase, p.PhasePercent, p.Percent = job.Uploading, 0, transcodedPercent }, true)
+			}
+			return ended
+		},
+	})
+	if err != nil && ended == nil && ctx.Err() == nil {
+		// The packager gave up first: on the store, or because the encoder's output broke off. Let an encoder that is at its end say why.
+		if exit, werr := waitBriefly(proc); werr == nil && !exit.Success() && exit.Signal == 0 {
+			ended = r.processError(src, proc, exit)
+		}
+	}
+	proc.Kill()
+	_, _ = proc.Wait()
+	watching.Wait()
+	switch {
+	case err == nil:
+		return report, nil
+	case context.Cause(ctx) != nil:
+		return report, context.Cause(ctx)
+	case ended != nil:
+		return report, ended
+	}
+	return report, outputError(err)
+}
+
+// encoderGrace is how long an encoder whose output broke off is given to end by itself.
+const encoderGrace = 2 * time.Second
+
+func waitBriefly(proc *sandbox.Process) (sandbox.Exit, error) {
+	timer := time.NewTimer(encoderGrace)
+	defer timer.Stop()
+	select {
+	case <-proc.Done():
+	case <-timer.C:
+		proc.Kill()
+	}
+	return proc.Wait()
+}
+
+// firstOutput is the descriptor of a program's first pipe in the sandbox.
+const firstOutput = 3
+
+// transcoded stores how far the encoder is.
+func (r *run) transcoded(p *plan.Plan, f ffmpeg.Progress) {
+	percent := 0
+	switch {
+	case f.End:
+		percent = 100
+	case p.Duration > 0:
+		percent = min(99, int(100*f.OutTime/p.Duration))
+	}
+	r.set(func(pr *lease.Progress) {
+		if pr.Phase == job.Transcoding && percent > pr.PhasePercent {
+			pr.PhasePercent = percent
+			pr.Percent = probedPercent + percent*(transcodedPercent-probedPercent)/100
+		}
+	}, false)
+}
+
+// A source may be so much shorter than it says, for rounding and for sound that ends before the picture, and no more.
+const (
+	missingShare = 0.1
+	missingTime  = 2 * time.Second
+)
+
+// complete refuses outputs that end long before the source says it does: some containers do not tell that they were cut short.
+func complete(p *plan.Plan, probe *plan.Probe, report *packager.Report) error {
+	var longest time.Duration
+	for _, o := range report.Outputs {
+		longest = max(longest, o.Duration)
+	}
+	encodes := len(p.Files)+len(p.HLS) > 0
+	want := probe.Duration - max(missingTime, time.Duration(missingShare*float64(probe.Duration)))
+	if encodes && probe.Duration > 0 && longest < want {
+		return job.Errorf(1076, "Input 1 ends after %.1f seconds, but says that it lasts %.1f: it was cut short. Upload the whole file and submit the job again.",
+			longest.Seconds(), probe.Duration.Seconds())
+	}
+	if longest == 0 && encodes {
+		return job.Errorf(1020, "Input 1 gave no picture and no sound: nothing could be decoded.")
+	}
+	return nil
+}
+
+// failure is what the job shows of an error.
+func (r *run) failure(err, cause error) *lease.Failure {
+	if errors.Is(cause, errCanceled) {
+		return &lease.Failure{Message: "The job was canceled."}
+	}
+	var e *job.Error
+	if !errors.As(err, &e) {
+		r.log.Error("job failed for an unforeseen reason", "err", err)
+		e = ffmpeg.Failure("")
+	} else {
+		r.log.Warn("job failed", "code", e.Code, "message", e.Message, "err", e.Err)
+	}
+	return &lease.Failure{Code: e.Code, Message: e.Message}
+}
+
+// source is the input of a job: one object, read by ranges, always the same version of it.
+type source struct {
+	store    blob.Store
+	location plan.Location
+	info     blob.Info
+}
+
+func openSource(ctx context.Context, store blob.Store, loc plan.Location) (*source, error) {
+	info, err := store.Head(ctx, loc.Bucket, loc.Key, blob.Conditions{})
+	if err != nil {
+		return nil, inputError(loc, err)
+	}
+	if info.Size == 0 {
+		return nil, job.Errorf(1010, "Input 1 (%s) is empty.", loc.URI())
+	}
+	return &source{store: store, location: loc, info: info}, nil
+}
+
+// Size implements sandbox.Source.
+func (s *source) Size() int64 { return s.info.Size }
+
+// ReadRange implements sandbox.Source. An object that was replaced meanwhile is an error: two halves of different films are no film.
+func (s *source) ReadRange(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+	end := int64(-1)
+	if length >= 0 {
+		end = offset + length - 1
+	}
+	if length == 0 || offset >= s.info.Size {
+		return io.NopCloser(bytes.NewReader(nil)), nil
+	}
+	o, err := s.store.Get(ctx, s.location.Bucket, s.location.Key, &blob.Range{Start: offset, End: end}, blob.Conditions{IfMatch: s.info.ETag})
+	if err != nil {
+		return nil, err
+	}
+	return o.Body, nil
+}
+
+func (s *source) head(ctx context.Context, n int64) ([]byte, error) {
+	r, err := s.ReadRange(ctx, 0, min(n, s.info.Size))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Close() }()
+	return io.ReadAll(io.LimitReader(r, n))
+}
+
+// inputError gives a failure to read an input its code.
+func inputError(loc plan.Location, err error) error {
+	e := &job.Error{Code: 1076, Message: "Input 1 (" + loc.URI() + ") could not be read. Submit the job again; if it fails again, check the object.", Err: err}
+	switch {
+	case errors.Is(err, blob.ErrNoSuchKey), errors.Is(err, blob.ErrNoSuchBucket):
+		e.Code, e.Message = 1404, "Input 1 ("+loc.URI()+") does not exist. Check the bucket and the key."
+	case errors.Is(err, blob.ErrAccessDenied):
+		e.Code, e.Message = 1401, "The role of the job may not read input 1 ("+loc.URI()+"). Allow it s3:GetObject on the object."
+	case errors.Is(err, blob.ErrPreconditionFailed):
+		e.Message = "Input 1 (" + loc.URI() + ") was replaced while it was read. Submit the job again."
+	case errors.Is(err, blob.ErrCorrupt):
+		e.Message = "Input 1 (" + loc.URI() + ") is damaged in the store. Upload it again."
+	}
+	return e
+}
+
+// outputError gives a failure to write an output its code.
+func outputError(err error) error {
+	var known *job.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	e := &job.Error{Code: 1999, Message: "The outputs could not be written. Submit the job again; if it fails again, the server's log says more under this job's id.", Err: err}
+	switch {
+	case errors.Is(err, blob.ErrNoSuchBucket):
+		e.Code, e.Message = 1404, "The bucket of an output does not exist. Create it, or correct the destination."
+	case errors.Is(err, blob.ErrAccessDenied):
+		e.Code, e.Message = 1401, "The role of the job may not write an output. Allow it s3:PutObject on the destination."
+	case errors.Is(err, blob.ErrNoSpace):
+		e.Code, e.Message = 1507, "The store of the outputs is full. Make room and submit the job again."
+	case errors.Is(err, blob.ErrKeyTooLong):
+		e.Code, e.Message = 1040, "The name of an output is longer than 1,024 bytes. Use a shorter destination or name modifier."
+	case errors.Is(err, packager.ErrDrift):
+		e.Code, e.Message = 1040, "The picture and the sound of input 1 are too far apart to be packaged together. Correct the input's time stamps."
+	}
+	return e
+}
+
+func marshal(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic("worker: own structs always encode: " + err.Error())
+	}
+	return b
+}

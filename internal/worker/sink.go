@@ -1,0 +1,101 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"sync"
+
+	"darkroom/internal/blob"
+	"darkroom/internal/lease"
+	"darkroom/internal/packager"
+	"darkroom/internal/plan"
+)
+
+// sink writes outputs to the store and keeps the list of open uploads, so that the next attempt can abort what this one leaves.
+type sink struct {
+	run *run
+}
+
+// Put implements packager.Sink.
+func (s *sink) Put(ctx context.Context, loc plan.Location, contentType string, body []byte) error {
+	_, err := s.run.store.Put(ctx, loc.Bucket, loc.Key, bytes.NewReader(body), blob.PutOptions{
+		Metadata: blob.Metadata{ContentType: contentType}, Size: int64(len(body)),
+	})
+	return err
+}
+
+// Create implements packager.Sink.
+func (s *sink) Create(ctx context.Context, loc plan.Location, contentType string) (packager.Upload, error) {
+	u, err := s.run.store.CreateUpload(ctx, loc.Bucket, loc.Key, blob.Metadata{ContentType: contentType})
+	if err != nil {
+		return nil, err
+	}
+	up := &upload{run: s.run, upload: u, parts: map[int]blob.Part{}}
+	s.run.track(up.name(), true)
+	return up, nil
+}
+
+// track notes an upload as open or closed and has it reported at once: a crash right after must not lose it.
+func (r *run) track(u lease.Upload, open bool) {
+	r.mu.Lock()
+	if r.uploads == nil {
+		r.uploads = map[lease.Upload]struct{}{}
+	}
+	if open {
+		r.uploads[u] = struct{}{}
+	} else {
+		delete(r.uploads, u)
+	}
+	r.mu.Unlock()
+	r.set(func(*lease.Progress) {}, true)
+}
+
+type upload struct {
+	run    *run
+	upload blob.Upload
+
+	mu    sync.Mutex // guards parts; held for assignments only
+	parts map[int]blob.Part
+}
+
+func (u *upload) name() lease.Upload {
+	return lease.Upload{Bucket: u.upload.Bucket, Key: u.upload.Key, ID: u.upload.ID}
+}
+
+// Part implements packager.Upload.
+func (u *upload) Part(ctx context.Context, number int, body []byte) error {
+	p, err := u.run.store.UploadPart(ctx, u.upload, number, bytes.NewReader(body), blob.PutOptions{Size: int64(len(body))})
+	if err != nil {
+		return err
+	}
+	u.mu.Lock()
+	u.parts[number] = p
+	u.mu.Unlock()
+	return nil
+}
+
+// Complete implements packager.Upload.
+func (u *upload) Complete(ctx context.Context) error {
+	u.mu.Lock()
+	parts := make([]blob.Part, 0, len(u.parts))
+	for n := 1; len(parts) < len(u.parts); n++ {
+		if p, ok := u.parts[n]; ok {
+			parts = append(parts, p)
+		}
+	}
+	u.mu.Unlock()
+	if _, err := u.run.store.CompleteUpload(ctx, u.upload, parts, blob.Conditions{}); err != nil {
+		return err
+	}
+	u.run.track(u.name(), false)
+	return nil
+}
+
+// Abort implements packager.Upload.
+func (u *upload) Abort(ctx context.Context) error {
+	if err := u.run.store.AbortUpload(ctx, u.upload); err != nil {
+		return err
+	}
+	u.run.track(u.name(), false)
+	return nil
+}

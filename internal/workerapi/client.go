@@ -1,0 +1,117 @@
+package workerapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"darkroom/internal/lease"
+)
+
+// Client is a lease.Control that calls a control plane. It is safe for concurrent use.
+type Client struct {
+	transport http.RoundTripper
+}
+
+// NewClient makes a client over transport, usually Transport's.
+func NewClient(transport http.RoundTripper) *Client { return &Client{transport: transport} }
+
+// base is a formality: the transport leads to one place only.
+const base = "http://control"
+
+func (c *Client) post(ctx context.Context, call string, request, answer any) error {
+	body, err := json.Marshal(request)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", call, err)
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, base+Prefix+call, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := c.transport.RoundTrip(r)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("call %s: %w", call, err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+	if err != nil {
+		return fmt.Errorf("read the answer of %s: %w", call, err)
+	}
+	if len(b) > maxBody {
+		return fmt.Errorf("the answer of %s is longer than %d bytes", call, maxBody)
+	}
+	if resp.StatusCode != http.StatusOK {
+		var f failure
+		if json.Unmarshal(b, &f) == nil && f.Code == codeLost {
+			return lease.ErrLost
+		}
+		return fmt.Errorf("call %s: the control plane answered %d", call, resp.StatusCode)
+	}
+	if answer == nil {
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(answer); err != nil {
+		return fmt.Errorf("read the answer of %s: %w", call, err)
+	}
+	return nil
+}
+
+// Hello says what the worker's encoder can do.
+func (c *Client) Hello(ctx context.Context, worker string, capabilities json.RawMessage) error {
+	return c.post(ctx, callHello, helloRequest{worker, capabilities}, nil)
+}
+
+// Claim implements lease.Control.
+func (c *Client) Claim(ctx context.Context, worker string) (*lease.Lease, error) {
+	var a claimAnswer
+	if err := c.post(ctx, callClaim, claimRequest{worker}, &a); err != nil {
+		return nil, err
+	}
+	if a.Lease == nil {
+		return nil, errors.New("the control plane gave no lease")
+	}
+	a.Lease.Credentials = a.Credentials.unwrap()
+	return a.Lease, nil
+}
+
+// Report implements lease.Control.
+func (c *Client) Report(ctx context.Context, l *lease.Lease, p lease.Progress) (time.Time, error) {
+	var a reportAnswer
+	err := c.post(ctx, callReport, reportRequest{name(l), p}, &a)
+	return a.Deadline, err
+}
+
+// Wait implements lease.Control.
+func (c *Client) Wait(ctx context.Context, l *lease.Lease) error {
+	return c.post(ctx, callWait, taskRequest{name(l)}, nil)
+}
+
+// Renew implements lease.Control.
+func (c *Client) Renew(ctx context.Context, l *lease.Lease) (lease.Credentials, error) {
+	var a renewAnswer
+	if err := c.post(ctx, callRenew, taskRequest{name(l)}, &a); err != nil {
+		return lease.Credentials{}, err
+	}
+	return a.Credentials.unwrap(), nil
+}
+
+// Finish implements lease.Control.
+func (c *Client) Finish(ctx context.Context, l *lease.Lease, r lease.Result) error {
+	return c.post(ctx, callFinish, finishRequest{name(l), r}, nil)
+}
+
+// Release implements lease.Control.
+func (c *Client) Release(ctx context.Context, l *lease.Lease) error {
+	return c.post(ctx, callRelease, taskRequest{name(l)}, nil)
+}

@@ -1,0 +1,131 @@
+package workerapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"darkroom/internal/lease"
+)
+
+// Hello is told what a worker's encoder can do, when the worker starts.
+type Hello func(ctx context.Context, worker string, capabilities json.RawMessage) error
+
+// Handler serves control under Prefix, and gives every other path to objects (the gateway's internal handler).
+func Handler(control lease.Control, hello Hello, objects http.Handler, log *slog.Logger) http.Handler {
+	s := &server{control: control, hello: hello, log: log}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		call, ours := strings.CutPrefix(r.URL.EscapedPath(), Prefix)
+		if !ours {
+			objects.ServeHTTP(w, r)
+			return
+		}
+		if r.Method != http.MethodPost {
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+			return
+		}
+		answer, err := s.call(r.Context(), call, http.MaxBytesReader(w, r.Body, maxBody))
+		s.write(w, r, call, answer, err)
+	})
+}
+
+type server struct {
+	control lease.Control
+	hello   Hello
+	log     *slog.Logger
+}
+
+var (
+	errUnknownCall = errors.New("unknown call")
+	errMalformed   = errors.New("malformed request")
+)
+
+func decode[T any](body interface{ Read([]byte) (int, error) }) (T, error) {
+	var v T
+	d := json.NewDecoder(body)
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
+		return v, errors.Join(errMalformed, err)
+	}
+	if d.More() {
+		return v, errMalformed
+	}
+	return v, nil
+}
+
+func (s *server) call(ctx context.Context, call string, body interface{ Read([]byte) (int, error) }) (any, error) {
+	switch call {
+	case callHello:
+		r, err := decode[helloRequest](body)
+		if err != nil {
+			return nil, err
+		}
+		return struct{}{}, s.hello(ctx, r.Worker, r.Capabilities)
+	case callClaim:
+		r, err := decode[claimRequest](body)
+		if err != nil {
+			return nil, err
+		}
+		l, err := s.control.Claim(ctx, r.Worker)
+		if err != nil {
+			return nil, err
+		}
+		return claimAnswer{l, wrap(l.Credentials)}, nil
+	case callReport:
+		r, err := decode[reportRequest](body)
+		if err != nil {
+			return nil, err
+		}
+		deadline, err := s.control.Report(ctx, r.Task.lease(), r.Progress)
+		return reportAnswer{deadline}, err
+	case callFinish:
+		r, err := decode[finishRequest](body)
+		if err != nil {
+			return nil, err
+		}
+		return struct{}{}, s.control.Finish(ctx, r.Task.lease(), r.Result)
+	}
+	if call != callWait && call != callRenew && call != callRelease {
+		return nil, errUnknownCall
+	}
+	r, err := decode[taskRequest](body)
+	if err != nil {
+		return nil, err
+	}
+	switch call {
+	case callWait:
+		return struct{}{}, s.control.Wait(ctx, r.Task.lease())
+	case callRenew:
+		c, err := s.control.Renew(ctx, r.Task.lease())
+		return renewAnswer{wrap(c)}, err
+	default:
+		return struct{}{}, s.control.Release(ctx, r.Task.lease())
+	}
+}
+
+func (s *server) write(w http.ResponseWriter, r *http.Request, call string, answer any, err error) {
+	status := http.StatusOK
+	switch {
+	case err == nil:
+	case r.Context().Err() != nil:
+		// The worker gave the call up, or is gone; nobody reads an answer. A lease that was claimed for it runs out by itself.
+		return
+	case errors.Is(err, lease.ErrLost):
+		status, answer = http.StatusConflict, failure{codeLost}
+	case errors.Is(err, errUnknownCall):
+		status, answer = http.StatusNotFound, failure{codeInternal}
+	case errors.Is(err, errMalformed):
+		status, answer = http.StatusBadRequest, failure{codeInternal}
+	default:
+		s.log.Error("worker call failed", "call", call, "err", err)
+		status, answer = http.StatusInternalServerError, failure{codeInternal}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if err := json.NewEncoder(w).Encode(answer); err != nil {
+		s.log.Debug("answer a worker", "call", call, "err", err)
+	}
+}

@@ -1,0 +1,268 @@
+package workerapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"darkroom/internal/job"
+	"darkroom/internal/lease"
+	"darkroom/internal/secret"
+)
+
+// control is a control plane whose answers a test sets.
+type control struct {
+	lease.Control
+	claim   func(ctx context.Context, worker string) (*lease.Lease, error)
+	wait    func(ctx context.Context) error
+	got     lease.Progress
+	result  lease.Result
+	failing error
+}
+
+func (c *control) Claim(ctx context.Context, worker string) (*lease.Lease, error) {
+	return c.claim(ctx, worker)
+}
+
+func (c *control) Wait(ctx context.Context, _ *lease.Lease) error { return c.wait(ctx) }
+
+func (c *control) Report(_ context.Context, l *lease.Lease, p lease.Progress) (time.Time, error) {
+	c.got = p
+	if l.TaskID != "t1" || l.Epoch != 7 {
+		return time.Time{}, lease.ErrLost
+	}
+	return time.Unix(99, 0).UTC(), c.failing
+}
+
+func (c *control) Renew(context.Context, *lease.Lease) (lease.Credentials, error) {
+	return lease.Credentials{AccessKeyID: "ASIA", SecretAccessKey: secret.New([]byte("s2")), SessionToken: secret.New([]byte("t2"))}, c.failing
+}
+
+func (c *control) Finish(_ context.Context, _ *lease.Lease, r lease.Result) error {
+	c.result = r
+	return c.failing
+}
+
+func (c *control) Release(context.Context, *lease.Lease) error { return c.failing }
+
+// pair joins a client and a server by a socket pair, as serve and its worker are.
+func pair(t *testing.T, c lease.Control, hello Hello, objects http.Handler) (*Client, *http.Transport, func()) {
+	t.Helper()
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ends [2]net.Conn
+	for i, fd := range fds {
+		f := os.NewFile(uintptr(fd), "pair")
+		if ends[i], err = net.FileConn(f); err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Close()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- Serve(ctx, ends[0], Handler(c, hello, objects, slog.New(slog.DiscardHandler)))
+	}()
+	tr := Transport(ends[1])
+	stop := sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+		tr.CloseIdleConnections()
+		_ = ends[1].Close()
+	})
+	t.Cleanup(stop)
+	return NewClient(tr), tr, stop
+}
+
+func TestCalls(t *testing.T) {
+	t.Parallel()
+	want := &lease.Lease{
+		TaskID: "t1", Epoch: 7, JobID: "j1", Account: "000000000000", Settings: json.RawMessage(`{"inputs":[]}`), Attempt: 2,
+		Deadline: time.Unix(5, 0).UTC(), Started: time.Unix(4, 0).UTC(), Uploads: []lease.Upload{{Bucket: "b", Key: "k", ID: "u"}},
+		Credentials: lease.Credentials{AccessKeyID: "AKIA", SecretAccessKey: secret.New([]byte("sec")), SessionToken: secret.New([]byte("tok")), Expiry: time.Unix(6, 0).UTC()},
+	}
+	c := &control{
+		claim: func(_ context.Context, worker string) (*lease.Lease, error) {
+			if worker != "w1" {
+				return nil, fmt.Errorf("worker %q", worker)
+			}
+			return want, nil
+		},
+		wait: func(context.Context) error { return nil },
+	}
+	var said string
+	client, _, _ := pair(t, c, func(_ context.Context, w string, caps json.RawMessage) error { said = w + string(caps); return nil }, nil)
+	ctx := t.Context()
+	if err := client.Hello(ctx, "w1", json.RawMessage(`{"engine":"x"}`)); err != nil || said != `w1{"engine":"x"}` {
+		t.Errorf("Hello: %v, said %q", err, said)
+	}
+	got, err := client.Claim(ctx, "w1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(secret.Bytes{})); d != "" {
+		t.Errorf("lease (-want +got):\n%s", d)
+	}
+	p := lease.Progress{Phase: job.Transcoding, Percent: 3, PhasePercent: 4, Uploads: []lease.Upload{{Bucket: "b", Key: "k", ID: "2"}}}
+	deadline, err := client.Report(ctx, got, p)
+	if err != nil || !deadline.Equal(time.Unix(99, 0)) {
+		t.Errorf("Report = %v, %v", deadline, err)
+	}
+	if d := cmp.Diff(p, c.got); d != "" {
+		t.Errorf("progress (-want +got):\n%s", d)
+	}
+	if creds, err := client.Renew(ctx, got); err != nil || string(creds.SessionToken.Reveal()) != "t2" {
+		t.Errorf("Renew: %v", err)
+	}
+	if err := client.Wait(ctx, got); err != nil {
+		t.Errorf("Wait: %v", err)
+	}
+	r := lease.Result{Error: &lease.Failure{Code: 1404, Message: "m"}}
+	if err := client.Finish(ctx, got, r); err != nil {
+		t.Errorf("Finish: %v", err)
+	}
+	if d := cmp.Diff(r, c.result); d != "" {
+		t.Errorf("result (-want +got):\n%s", d)
+	}
+	if err := client.Release(ctx, got); err != nil {
+		t.Errorf("Release: %v", err)
+	}
+	if _, err := client.Report(ctx, &lease.Lease{TaskID: "t1", Epoch: 6}, p); !errors.Is(err, lease.ErrLost) {
+		t.Errorf("Report with a stale epoch: got %v, want ErrLost", err)
+	}
+	c.failing = errors.New("database on fire at /secret/path")
+	err = client.Release(ctx, got)
+	if err == nil || errors.Is(err, lease.ErrLost) || strings.Contains(err.Error(), "fire") {
+		t.Errorf("Release of a failing control plane: got %v, want an error that shows nothing of the inside", err)
+	}
+}
+
+// TestGiveUp: a caller that ends its context ends the call on the other side too.
+func TestGiveUp(t *testing.T) {
+	t.Parallel()
+	entered, left := make(chan struct{}), make(chan struct{})
+	c := &control{wait: func(ctx context.Context) error {
+		close(entered)
+		<-ctx.Done()
+		close(left)
+		return ctx.Err()
+	}}
+	client, _, _ := pair(t, c, nil, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	answered := make(chan error, 1)
+	go func() { answered <- client.Wait(ctx, &lease.Lease{TaskID: "t1"}) }()
+	<-entered
+	cancel()
+	<-left
+	if err := <-answered; !errors.Is(err, context.Canceled) {
+		t.Errorf("Wait: got %v, want context.Canceled", err)
+	}
+}
+
+// TestPeerGone: when the control plane ends, a waiting call fails and so does every later one.
+func TestPeerGone(t *testing.T) {
+	t.Parallel()
+	entered := make(chan struct{})
+	c := &control{wait: func(ctx context.Context) error {
+		close(entered)
+		<-ctx.Done()
+		return ctx.Err()
+	}}
+	client, _, stop := pair(t, c, nil, nil)
+	answered := make(chan error, 1)
+	go func() { answered <- client.Wait(context.Background(), &lease.Lease{TaskID: "t1"}) }()
+	<-entered
+	stop()
+	if err := <-answered; err == nil || errors.Is(err, lease.ErrLost) {
+		t.Errorf("Wait: got %v, want an error of the connection", err)
+	}
+	if err := client.Release(context.Background(), &lease.Lease{}); err == nil {
+		t.Error("Release after the end: no error")
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	_, tr, _ := pair(t, &control{}, nil, http.NotFoundHandler())
+	for _, c := range []struct {
+		name, method, path, body string
+		status                   int
+	}{
+		{"get", http.MethodGet, Prefix + "claim", "", http.StatusMethodNotAllowed},
+		{"unknown call", http.MethodPost, Prefix + "explode", "{}", http.StatusNotFound},
+		{"empty body", http.MethodPost, Prefix + "release", "", http.StatusBadRequest},
+		{"unknown member", http.MethodPost, Prefix + "release", `{"task":{},"x":1}`, http.StatusBadRequest},
+		{"trailing data", http.MethodPost, Prefix + "release", `{"task":{}}{}`, http.StatusBadRequest},
+		{"too long", http.MethodPost, Prefix + "release", `{"task":{"taskId":"` + strings.Repeat("a", maxBody) + `"}}`, http.StatusBadRequest},
+		{"elsewhere", http.MethodPost, "/bucket/key", "", http.StatusNotFound},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, err := http.NewRequestWithContext(t.Context(), c.method, base+c.path, strings.NewReader(c.body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			resp, err := tr.RoundTrip(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			if resp.StatusCode != c.status {
+				t.Errorf("status: got %d, want %d", resp.StatusCode, c.status)
+			}
+		})
+	}
+}
+
+// TestObjects sends large bodies both ways, several at once, through the one connection.
+func TestObjects(t *testing.T) {
+	t.Parallel()
+	const size, streams = 24 << 20, 4
+	objects := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := sha256.New()
+		if _, err := io.Copy(w, io.TeeReader(r.Body, h)); err != nil {
+			return
+		}
+	})
+	_, tr, _ := pair(t, &control{}, nil, objects)
+	var all sync.WaitGroup
+	for i := range streams {
+		all.Go(func() {
+			body := bytes.Repeat([]byte{byte(i), 1, 2, 3}, size/4)
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, base+"/bucket/key", bytes.NewReader(body))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			resp, err := tr.RoundTrip(r)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer func() { _ = resp.Body.Close() }()
+			got, err := io.ReadAll(resp.Body)
+			if err != nil || sha256.Sum256(got) != sha256.Sum256(body) {
+				t.Errorf("stream %d: %d bytes back, err %v", i, len(got), err)
+			}
+		})
+	}
+	all.Wait()
+}
