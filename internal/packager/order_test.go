@@ -98,8 +98,8 @@ func fileOnly(video string, audio ...string) *plan.Plan {
 
 // heavyVideo is a picture stream of more than 16 MiB, twice what a queue holds, and its sound.
 func heavyVideo(t testing.TB) map[string][]byte {
-	return encodeOnce(t, "-f lavfi -i testsrc2=s=640x360:r=25:d=4,noise=alls=60:allf=t -f lavfi -i sine=d=4:r=48000",
-		stream{"v0", "-map 0:v -qp 2 " + videoArgs + keyEvery("2")}, stream{"a0", "-map 1:a " + audioArgs})
+	return encodeOnce(t, "-f lavfi -i testsrc2=s=480x270:r=25:d=4,noise=alls=60:allf=t -f lavfi -i sine=d=4:r=48000",
+		stream{"v0", "-map 0:v -qp 8 " + videoArgs + keyEvery("2")}, stream{"a0", "-map 1:a " + audioArgs})
 }
 
 // shortFilm is three seconds of a small picture and a tone.
@@ -172,7 +172,7 @@ func TestStalledSink(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		}
-		const seconds = 300
+		const seconds = 60
 		video := newEndless(t, made["v0"], seconds)
 		in := map[string]io.Reader{"v0": video, "a0": newEndless(t, made["a0"], seconds)}
 		returned := make(chan struct{})

@@ -16,7 +16,7 @@ const (
 	// queueLimit is how many bytes of samples a package holds before it slows its readers down.
 	queueLimit = 8 << 20
 	// inflightLimit bounds the bytes of a job that are being uploaded at one time.
-	inflightLimit = 64 << 20
+	inflightLimit = 32 << 20
 	// firstPartSize is the size of an upload's first parts; S3 wants at least 5 MiB.
 	firstPartSize = 8 << 20
 	// minPartSize is the least that S3 allows.

@@ -17,7 +17,7 @@ const contentTypeTS = "video/MP2T"
 const tailTolerance = int64(time.Second)
 
 // maxJoin is how many bytes of what may be joined to the segment before are held back; more is a segment of its own, however short.
-const maxJoin = 32 << 20
+const maxJoin = 16 << 20
 
 // maxSegments bounds what a stream of absurd times can write: three days in segments of one second.
 const maxSegments = 259_200
