@@ -27,6 +27,8 @@ var (
 	ErrPreconditionFailed = errors.New("PreconditionFailed")
 	ErrNotModified        = errors.New("NotModified")
 	ErrKeyTooLong         = errors.New("KeyTooLongError")
+	ErrInvalidArgument    = errors.New("InvalidArgument")
+	ErrIncompleteBody     = errors.New("IncompleteBody")
 	ErrAccessDenied       = errors.New("AccessDenied")
 	ErrCorrupt            = errors.New("stored object is damaged")
 	ErrNoSpace            = errors.New("no space left for objects")
@@ -55,7 +57,7 @@ type Metadata struct {
 
 // Checksum is an additional checksum of S3 (x-amz-checksum-*), base64 of the value. The zero value is none.
 type Checksum struct {
-	Algorithm string // CRC32, CRC32C, CRC64NVME, SHA1, SHA256
+	Algorithm string // CRC32, CRC32C, CRC64NVME, SHA1, SHA256; with an empty Value on a write: compute it
 	Value     string // base64, with -PARTS behind it for a composite one
 	Type      string // FULL_OBJECT or COMPOSITE
 }
@@ -86,7 +88,10 @@ type PutOptions struct {
 	Metadata   Metadata
 	ContentMD5 []byte // verified when not nil
 	Conditions Conditions
-	Size       int64 // -1: not known beforehand
+	Size       int64 // -1: not known beforehand; another length of the body is ErrIncompleteBody
+	// Trailer, when not nil, is asked once the body has been read to its end for the value (base64) of Metadata.Checksum, whose Value is
+	// empty then; an empty answer is no value.
+	Trailer func() string
 }
 
 // ListOptions choose a page of keys, in the order of their UTF-8 bytes.
@@ -114,6 +119,9 @@ type Bucket struct {
 type Upload struct {
 	Bucket, Key, ID string
 	Initiated       time.Time
+	// Checksum has the algorithm and type that were asked for at its creation. A caller of CompleteUpload may set its Value to have it
+	// compared with that of the whole object.
+	Checksum Checksum
 }
 
 // Part is an uploaded part of a multipart upload.
@@ -145,7 +153,8 @@ type Store interface {
 
 	CreateUpload(ctx context.Context, bucket, key string, m Metadata) (Upload, error)
 	UploadPart(ctx context.Context, u Upload, number int, body io.Reader, o PutOptions) (Part, error)
-	// CompleteUpload joins the parts, which must be in ascending order; each Part needs Number and ETag.
+	// CompleteUpload joins the parts, which must be in ascending order; each Part needs Number and ETag, and its Checksum is compared when
+	// there is one. Every part but the last has at least MinPart bytes.
 	CompleteUpload(ctx context.Context, u Upload, parts []Part, c Conditions) (Info, error)
 	AbortUpload(ctx context.Context, u Upload) error
 	ListUploads(ctx context.Context, bucket, prefix string) ([]Upload, error)

@@ -1,0 +1,221 @@
+package dir
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"darkroom/internal/blob"
+)
+
+// etagHex is the ETag of bytes that were put at once.
+func etagHex(md5 []byte) string { return fmt.Sprintf("%x", md5) }
+
+// Put implements blob.Store.
+func (s *Store) Put(ctx context.Context, bucket, key string, body io.Reader, o blob.PutOptions) (blob.Info, error) {
+	b, err := s.writable(ctx, bucket, key)
+	if err != nil {
+		return blob.Info{}, err
+	}
+	if err := o.Conditions.CheckWrite(s.existing(b, key)); err != nil { // before the bytes are taken; it is decided at the commit
+		return blob.Info{}, err
+	}
+	w, err := s.writeData(ctx, body, o)
+	if err != nil {
+		return blob.Info{}, err
+	}
+	o.Metadata.Checksum = w.checksum
+	return s.commit(ctx, b, &objectRecord{Key: key, Size: w.size, ETag: etagHex(w.md5), Metadata: o.Metadata, Data: w.data}, o.Conditions)
+}
+
+// writable finds a bucket and checks a key for it.
+func (s *Store) writable(ctx context.Context, bucket, key string) (*bucket, error) {
+	if err := live(ctx); err != nil {
+		return nil, err
+	}
+	b, err := s.bucket(bucket)
+	if err != nil {
+		return nil, err
+	}
+	return b, blob.CheckKey(key)
+}
+
+// existing is what the index has of an object, nil for nothing.
+func (s *Store) existing(b *bucket, key string) *blob.Info {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	e, ok := b.index.Get(&entry{key: key})
+	if !ok {
+		return nil
+	}
+	i := e.info()
+	return &i
+}
+
+// commit makes r the object, if the conditions hold. The data files of r are held by the caller: commit takes that hold over, and lets go
+// of them if there is an error.
+func (s *Store) commit(ctx context.Context, b *bucket, r *objectRecord, c blob.Conditions) (blob.Info, error) {
+	r.Version, r.Bucket, r.Modified = recordVersion, b.name, s.now().UTC()
+	file, stripe := s.objectFile(b.name, r.Key)
+	place := filepath.Join(objectDir, b.file, file)
+	old, done, err := s.replace(ctx, b, r, c, place, stripe)
+	if !done {
+		s.release(r.Data)
+		return blob.Info{}, err
+	}
+	s.release(old)
+	return r.info(), err
+}
+
+// replace puts a record in the place of the one before it, and returns what that one held. done says that it has happened, even with an error.
+func (s *Store) replace(ctx context.Context, b *bucket, r *objectRecord, c blob.Conditions, place string, stripe int) (old []dataRef, done bool, err error) {
+	b.gate.RLock()
+	defer b.gate.RUnlock()
+	s.stripe[stripe].Lock()
+	defer s.stripe[stripe].Unlock()
+	existing := s.existing(b, r.Key)
+	switch {
+	case b.gone:
+		return nil, false, blob.ErrNoSuchBucket
+	case live(ctx) != nil:
+		return nil, false, live(ctx)
+	}
+	if err := c.CheckWrite(existing); err != nil {
+		return nil, false, err
+	}
+	if existing != nil {
+		var before objectRecord
+		if err := s.readRecord(place, &before); err == nil {
+			old = before.Data
+		} // else its data files are found by the next Open
+	}
+	temp, err := s.prepareRecord(place, r)
+	if err != nil {
+		return nil, false, err
+	}
+	if done, err = moveFile(temp, s.path(place)); !done {
+		return nil, false, err
+	}
+	s.mu.Lock()
+	b.index.ReplaceOrInsert(&entry{key: r.Key, size: r.Size, etag: r.ETag, modified: r.Modified})
+	delete(s.damaged, place)
+	s.mu.Unlock()
+	return old, true, err
+}
+
+// Head implements blob.Store.
+func (s *Store) Head(ctx context.Context, bucket, key string, c blob.Conditions) (blob.Info, error) {
+	r, err := s.read(ctx, bucket, key, c, false)
+	if err != nil {
+		return blob.Info{}, err
+	}
+	return r.info(), nil
+}
+
+// Get implements blob.Store. The beginning of what is asked for has been verified when it returns.
+func (s *Store) Get(ctx context.Context, bucket, key string, rng *blob.Range, c blob.Conditions) (*blob.Object, error) {
+	r, err := s.read(ctx, bucket, key, c, true)
+	if err != nil {
+		return nil, err
+	}
+	start, length, err := rng.Resolve(r.Size)
+	if err != nil {
+		s.release(r.Data)
+		return nil, err
+	}
+	body := newReader(s, r, start, length)
+	if err := body.prefetch(); err != nil {
+		body.Close()
+		return nil, fmt.Errorf("object %s/%s: %w", bucket, key, err)
+	}
+	return &blob.Object{Info: r.info(), Body: body, Start: start, Length: length}, nil
+}
+
+// read reads the record of an object whose conditions hold. With hold its data files stay until they are released.
+func (s *Store) read(ctx context.Context, bucket, key string, c blob.Conditions, hold bool) (*objectRecord, error) {
+	b, err := s.writable(ctx, bucket, key)
+	if err != nil {
+		return nil, err
+	}
+	file, stripe := s.objectFile(b.name, key)
+	place := filepath.Join(objectDir, b.file, file)
+	s.stripe[stripe].RLock()
+	defer s.stripe[stripe].RUnlock()
+	existing := s.existing(b, key)
+	if existing == nil {
+		s.mu.RLock()
+		defer s.mu.RUnlock()
+		if s.damaged[place] {
+			return nil, fmt.Errorf("object %s/%s: %w", bucket, key, blob.ErrCorrupt)
+		}
+		return nil, blob.ErrNoSuchKey
+	}
+	if err := c.CheckRead(*existing); err != nil {
+		return nil, err
+	}
+	r := new(objectRecord)
+	err = s.readRecord(place, r)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && (r.Bucket != bucket || r.Key != key || r.ETag != existing.ETag || r.Size != existing.Size) {
+		err = blob.ErrCorrupt // taken away, or put back to an older state
+	}
+	if err != nil {
+		return nil, fmt.Errorf("object %s/%s: %w", bucket, key, err)
+	}
+	if hold {
+		s.hold(r.Data)
+	}
+	return r, nil
+}
+
+// Delete implements blob.Store.
+func (s *Store) Delete(ctx context.Context, bucket, key string) error {
+	b, err := s.writable(ctx, bucket, key)
+	if err != nil {
+		return err
+	}
+	file, stripe := s.objectFile(b.name, key)
+	place := filepath.Join(objectDir, b.file, file)
+	s.stripe[stripe].Lock()
+	defer s.stripe[stripe].Unlock()
+	existing := s.existing(b, key)
+	s.mu.RLock()
+	damaged := s.damaged[place]
+	s.mu.RUnlock()
+	if existing == nil && !damaged {
+		return nil
+	}
+	var r objectRecord
+	if err := s.readRecord(place, &r); err != nil {
+		r.Data = nil // its data files are found by the next Open
+	}
+	if err := removeFile(s.path(place)); err != nil {
+		return storeError(err)
+	}
+	s.mu.Lock()
+	b.index.Delete(&entry{key: key})
+	delete(s.damaged, place)
+	s.mu.Unlock()
+	s.release(r.Data)
+	return nil
+}
+
+// Copy implements blob.Store. No bytes are copied: both objects name the same data files, which stay until neither does.
+func (s *Store) Copy(ctx context.Context, srcBucket, srcKey, bucket, key string, meta *blob.Metadata, c blob.Conditions) (blob.Info, error) {
+	b, err := s.writable(ctx, bucket, key)
+	if err != nil {
+		return blob.Info{}, err
+	}
+	src, err := s.read(ctx, srcBucket, srcKey, c, true)
+	if err != nil {
+		return blob.Info{}, err
+	}
+	r := &objectRecord{Key: key, Size: src.Size, ETag: src.ETag, Metadata: src.Metadata, Data: src.Data}
+	if meta != nil {
+		r.Metadata = *meta
+		r.Metadata.Checksum = src.Metadata.Checksum // the bytes are the same
+	}
+	return s.commit(ctx, b, r, blob.Conditions{})
+}
