@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"darkroom/internal/blob"
+	"darkroom/internal/blob/plain"
+	"darkroom/internal/job"
+	"darkroom/internal/media"
+	"darkroom/internal/plan"
+)
+
+func engineVars(fs *flag.FlagSet, f *engineFlags) {
+	fs.StringVar(&f.ffmpeg, "ffmpeg", "ffmpeg", "path or name of ffmpeg, 5.1 or newer")
+	fs.StringVar(&f.ffprobe, "ffprobe", "ffprobe", "path or name of ffprobe")
+	fs.BoolVar(&f.require, "require-sandbox", false, "refuse to start where a part of the sandbox is missing")
+}
+
+func probe(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := flags("probe", "FILE|s3://BUCKET/KEY", stderr)
+	asJSON := fs.Bool("json", false, "print JSON")
+	data := fs.String("data", "darkroom-data", "for s3://: the data directory of the running server")
+	dirs := buckets{}
+	fs.Var(dirs, "bucket", "`NAME=DIR`: what s3://NAME/ means, instead of the server's")
+	var ef engineFlags
+	engineVars(fs, &ef)
+	rest, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 1 {
+		return usagef("one file is needed; got %d", len(rest))
+	}
+	loc, store, err := probeStore(rest[0], dirs, *data)
+	if err != nil {
+		return err
+	}
+	e, err := newEngine(ctx, ef)
+	if err != nil {
+		return err
+	}
+	p, err := e.worker(nil, store, slog.New(slog.DiscardHandler), time.Hour).Probe(ctx, store, loc)
+	var failed *job.Error
+	if errors.As(err, &failed) {
+		fmt.Fprintf(stderr, "error %d: %s\n", failed.Code, failed.Message)
+		return errFailed
+	}
+	if err != nil {
+		return err
+	}
+	if *asJSON {
+		out, err := json.MarshalIndent(p, "", "  ")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(stdout, string(out))
+		return nil
+	}
+	fmt.Fprintf(stdout, "%s, %.3f s, %d bytes\n", p.Format, p.Duration.Seconds(), p.Size)
+	for _, s := range p.Streams {
+		switch s.Kind {
+		case media.Video:
+			scan := "progressive"
+			if s.Interlaced {
+				scan = "interlaced"
+			}
+			fmt.Fprintf(stdout, "  stream %d  video  %s  %dx%d  %s fps  %s", s.Index, s.Codec, s.Width, s.Height, s.FrameRate, scan)
+		case media.Audio:
+			fmt.Fprintf(stdout, "  stream %d  audio  %s  %d Hz  %d channels", s.Index, s.Codec, s.SampleRate, s.Channels)
+		}
+		if s.Language != "" {
+			fmt.Fprintf(stdout, "  %s", s.Language)
+		}
+		fmt.Fprintln(stdout)
+	}
+	return nil
+}
+
+// probeStore finds where a file or an object is.
+func probeStore(name string, dirs buckets, data string) (plan.Location, blob.Store, error) {
+	if strings.HasPrefix(name, "s3://") {
+		loc, err := plan.ParseLocation(name)
+		if err != nil {
+			return loc, nil, &usageError{err.Error()}
+		}
+		if len(dirs) > 0 {
+			store, err := plain.Open(dirs)
+			return loc, store, err
+		}
+		store, err := serverStore(data)
+		return loc, store, err
+	}
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return plan.Location{}, nil, err
+	}
+	store, err := plain.Open(map[string]string{"file": filepath.Dir(abs)})
+	if err != nil {
+		return plan.Location{}, nil, &usageError{err.Error()}
+	}
+	return plan.Location{Bucket: "file", Key: filepath.Base(abs)}, store, nil
+}

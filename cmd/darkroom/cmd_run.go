@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
+	"golang.org/x/term"
+
+	"darkroom/internal/blob/plain"
+	"darkroom/internal/lease"
+	"darkroom/internal/mediaconvert"
+	"darkroom/internal/plan"
+)
+
+// maxJobFile bounds the job that run reads.
+const maxJobFile = 8 << 20
+
+// buckets collects --bucket NAME=DIR.
+type buckets map[string]string
+
+func (b buckets) String() string { return "" }
+
+func (b buckets) Set(s string) error {
+	name, dir, ok := strings.Cut(s, "=")
+	if !ok || name == "" || dir == "" {
+		return fmt.Errorf("%q is not NAME=DIR", s)
+	}
+	b[name] = dir
+	return nil
+}
+
+func runJob(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := flags("run", "JOB.json --bucket NAME=DIR [--bucket NAME=DIR ...]", stderr)
+	dirs := buckets{}
+	fs.Var(dirs, "bucket", "`NAME=DIR`: what s3://NAME/ means; may be given again")
+	asJSON := fs.Bool("json", false, "print the result as JSON, and no progress bar")
+	verbose := fs.Bool("verbose", false, "log what is done")
+	var ef engineFlags
+	engineVars(fs, &ef)
+	rest, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 1 {
+		return usagef("one job file is needed, - for standard input; got %d", len(rest))
+	}
+	body, err := readJob(rest[0])
+	if err != nil {
+		return err
+	}
+	settings, err := jobSettings(body)
+	if err != nil {
+		return err
+	}
+	e, err := newEngine(ctx, ef)
+	if err != nil {
+		return err
+	}
+	if invalid, notOffered := plan.Check(settings, e.capabilities); len(invalid)+len(notOffered) > 0 {
+		if len(invalid) > 0 {
+			return usagef("the job is not valid: %s", refusals(invalid))
+		}
+		return usagef("not offered by this installation: %s", refusals(notOffered))
+	}
+	store, err := plain.Open(dirs)
+	if err != nil {
+		return &usageError{err.Error()}
+	}
+	encoded, err := mediaconvert.Encode(settings)
+	if err != nil {
+		return err
+	}
+	bar := newBar(stderr, !*asJSON)
+	control := &oneJob{progress: bar.show}
+	log := slog.New(slog.DiscardHandler)
+	if *verbose {
+		log = logger(stderr, slog.LevelDebug)
+	}
+	started := time.Now()
+	e.worker(control, store, log, barInterval).Do(ctx, &lease.Lease{
+		TaskID: "run", JobID: "run", Attempt: 1, Settings: encoded, Started: started, Deadline: started.Add(oneJobLease),
+	})
+	bar.end()
+	return report(ctx, control.result, *asJSON, time.Since(started), stdout, stderr)
+}
+
+func report(ctx context.Context, r *lease.Result, asJSON bool, took time.Duration, stdout, stderr io.Writer) error {
+	switch {
+	case ctx.Err() != nil && (r == nil || r.Error != nil):
+		fmt.Fprintln(stderr, "canceled")
+		return context.Canceled
+	case r == nil:
+		return errors.New("the job ended without a result")
+	}
+	if asJSON {
+		out, err := json.MarshalIndent(struct {
+			Status  string          `json:"status"`
+			Error   *lease.Failure  `json:"error,omitempty"`
+			Seconds float64         `json:"seconds"`
+			Outputs json.RawMessage `json:"outputGroupDetails,omitempty"`
+		}{map[bool]string{true: "COMPLETE", false: "ERROR"}[r.Error == nil], r.Error, took.Seconds(), r.EventDetails}, "", "  ")
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(stdout, string(out))
+	}
+	if r.Error != nil {
+		if !asJSON {
+			fmt.Fprintf(stderr, "error %d: %s\n", r.Error.Code, r.Error.Message)
+		}
+		return errFailed
+	}
+	if asJSON {
+		return nil
+	}
+	var groups []struct {
+		PlaylistFilePaths []string
+		OutputDetails     []struct {
+			OutputFilePaths []string
+			DurationInMs    int64
+			VideoDetails    *struct{ WidthInPx, HeightInPx int }
+		}
+	}
+	if err := json.Unmarshal(r.EventDetails, &groups); err != nil {
+		return err
+	}
+	for _, g := range groups {
+		for _, p := range g.PlaylistFilePaths {
+			fmt.Fprintln(stdout, p)
+		}
+		for _, o := range g.OutputDetails {
+			for _, p := range o.OutputFilePaths {
+				fmt.Fprintf(stdout, "%s  %.3f s", p, float64(o.DurationInMs)/1000)
+				if o.VideoDetails != nil {
+					fmt.Fprintf(stdout, "  %dx%d", o.VideoDetails.WidthInPx, o.VideoDetails.HeightInPx)
+				}
+				fmt.Fprintln(stdout)
+			}
+		}
+	}
+	fmt.Fprintf(stdout, "complete in %.1f s\n", took.Seconds())
+	return nil
+}
+
+func readJob(name string) ([]byte, error) {
+	f := os.Stdin
+	if name != "-" {
+		var err error
+		if f, err = os.Open(name); err != nil {
+			return nil, &usageError{err.Error()}
+		}
+		defer func() { _ = f.Close() }()
+	}
+	body, err := io.ReadAll(io.LimitReader(f, maxJobFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > maxJobFile {
+		return nil, usagef("the job is longer than %d bytes", maxJobFile)
+	}
+	return body, nil
+}
+
+// jobSettings takes the settings out of a CreateJob request, camelCase or PascalCase; the other members are of the queue's and the
+// role's, which there are none of here. A body without settings is taken for settings itself.
+func jobSettings(body []byte) (*types.JobSettings, error) {
+	var outer map[string]json.RawMessage
+	if err := json.Unmarshal(body, &outer); err != nil {
+		return nil, usagef("the job is not a JSON object: %v", err)
+	}
+	inner := body
+	for _, name := range []string{"settings", "Settings"} {
+		if s, ok := outer[name]; ok {
+			inner = s
+		}
+	}
+	s := new(types.JobSettings)
+	if faults := mediaconvert.Decode(inner, s); len(faults) > 0 {
+		return nil, usagef("the job is not valid: %s", mediaconvert.Message(faults))
+	}
+	return s, nil
+}
+
+func refusals(list []plan.Refusal) string {
+	texts := make([]string, len(list))
+	for i, r := range list {
+		texts[i] = r.String()
+	}
+	return strings.Join(texts, " | ")
+}
+
+// barInterval is how often a progress bar moves.
+const barInterval = 250 * time.Millisecond
+
+// bar draws the progress of one job on a terminal, and a line for each phase elsewhere.
+type bar struct {
+	w        io.Writer
+	show     func(lease.Progress)
+	terminal bool
+	drawn    bool
+}
+
+func newBar(w io.Writer, enabled bool) *bar {
+	b := &bar{w: w}
+	f, isFile := w.(*os.File)
+	b.terminal = isFile && term.IsTerminal(int(f.Fd()))
+	phase := ""
+	b.show = func(p lease.Progress) {
+		switch {
+		case !enabled:
+		case b.terminal:
+			const width = 40
+			full := p.Percent * width / 100
+			fmt.Fprintf(w, "\r%-11s [%s%s] %3d%%", p.Phase, strings.Repeat("#", full), strings.Repeat(".", width-full), p.Percent)
+			b.drawn = true
+		case string(p.Phase) != phase:
+			phase = string(p.Phase)
+			fmt.Fprintf(w, "%s\n", phase)
+		}
+	}
+	return b
+}
+
+func (b *bar) end() {
+	if b.drawn {
+		fmt.Fprint(b.w, "\r\033[K")
+	}
+}
