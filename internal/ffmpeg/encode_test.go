@@ -1,25 +1,149 @@
 package ffmpeg
 
 import (
-	"fmt"
+	"flag"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"darkroom/internal/media"
 	"darkroom/internal/plan"
 )
 
-func TestPrint(t *testing.T) {
-	pic := plan.Picture{Width: 640, Height: 360, ScaledWidth: 640, ScaledHeight: 360, SampleAspectRatio: media.Rational{Num: 1, Den: 1}, FrameRate: media.Rational{Num: 25, Den: 1}, Sharpness: 50}
-	p := &plan.Plan{Source: plan.Source{Demuxer: "mov", Video: 0}, Renditions: []plan.Rendition{
-		{ID: "v0", Video: &plan.Video{Picture: pic, Profile: "main", BitDepth: 8, Chroma: 420, RateControl: plan.QVBR, MaxBitrate: 1000000, Quality: 7, Effort: 2, KeyFrameInterval: 90, SegmentLength: 10 * time.Second, MinKeyFrameDistance: 0, SceneChange: true, ClosedGOP: true, BFrames: 2, ReferenceFrames: 3, CABAC: true, Slices: 1, SpatialAQ: true, TemporalAQ: true}},
-		{ID: "a0", Audio: &plan.Audio{Sources: []plan.AudioSource{{Stream: 1}}, Bitrate: 96000, SampleRate: 48000, Channels: 2}},
-		{ID: "f0", Frames: &plan.Frames{Picture: plan.Picture{Width: 320, Height: 180, ScaledWidth: 320, ScaledHeight: 180, FrameRate: media.Rational{Num: 1, Den: 5}, Sharpness: 50}, MaxCaptures: 500, Quality: 80}},
-	}}
-	args := EncodeArgs(p, "URL", 3)
-	for i, a := range args {
-		args[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func ladder() *plan.Plan {
+	rate := media.Rational{Num: 30000, Den: 1001}
+	pic := plan.Picture{Width: 640, Height: 480, ScaledWidth: 640, ScaledHeight: 360, SampleAspectRatio: media.Rational{Num: 1, Den: 1}, FrameRate: rate, Sharpness: 50, Deinterlace: true}
+	crop := pic
+	crop.ScaledWidth, crop.ScaledHeight, crop.Sharpness = 854, 480, 100
+	return &plan.Plan{
+		Source: plan.Source{Demuxer: "mpegts", Video: 0, Rotation: 90},
+		Renditions: []plan.Rendition{
+			{ID: "v0", Video: &plan.Video{
+				Picture: pic, Profile: "main", BitDepth: 8, Chroma: 420, RateControl: plan.QVBR, MaxBitrate: 1_000_000, Quality: 7, Effort: 2,
+				KeyFrameInterval: 90, SegmentLength: 10 * time.Second, SceneChange: true, ClosedGOP: true, BFrames: 2, ReferenceFrames: 3,
+				CABAC: true, Slices: 1, SpatialAQ: true, TemporalAQ: true, FlickerAQ: true, AdaptiveQuantization: 3,
+			}},
+			{ID: "v1", Video: &plan.Video{
+				Picture: crop, Profile: "high422", BitDepth: 10, Chroma: 422, Level: "4.1", RateControl: plan.CBR, Bitrate: 3_000_000, MaxBitrate: 3_000_000,
+				BufferSize: 4_000_000, InitialBuffer: 90, Effort: 1, KeyFrameInterval: 60, MinKeyFrameDistance: -1, SceneChange: true, DetectTransitions: true,
+				BFrames: 3, BReference: true, DynamicSubGOP: true, ReferenceFrames: 1, Softness: 16, IgnoreColor: true,
+			}},
+			{ID: "a0", Audio: &plan.Audio{Sources: []plan.AudioSource{{Stream: 1}, {Stream: 2}}, Bitrate: 96000, SampleRate: 48000, Channels: 2, Language: "eng"}},
+			{ID: "a1", Audio: &plan.Audio{Sources: []plan.AudioSource{{Stream: 1, Offset: -1500 * time.Millisecond}}, VBRQuality: 4, SampleRate: 44100, Channels: 6, Language: "x\" -y"}},
+			{ID: "f0", Frames: &plan.Frames{Picture: plan.Picture{Width: 320, Height: 180, ScaledWidth: 320, ScaledHeight: 180, FrameRate: media.Rational{Num: 1, Den: 5}, Sharpness: 0}, MaxCaptures: 500, Quality: 80}},
+		},
 	}
-	fmt.Println(strings.Join(args, " "))
+}
+
+func TestEncodeArgs(t *testing.T) {
+	t.Parallel()
+	got := strings.Join(EncodeArgs(ladder(), "http://127.0.0.1:1/0", 3), "\n") + "\n"
+	golden := filepath.Join("testdata", "ladder.args")
+	if *update {
+		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(string(want), got); d != "" {
+		t.Errorf("arguments (-want +got):\n%s", d)
+	}
+}
+
+// TestNoForeignText: the one text of a job that could reach the arguments, a language, does so only as three letters.
+func TestNoForeignText(t *testing.T) {
+	t.Parallel()
+	for _, a := range EncodeArgs(ladder(), "URL", 3) {
+		if strings.Contains(a, "-y") {
+			t.Errorf("argument %q", a)
+		}
+	}
+}
+
+func TestKeyFramesAtSegments(t *testing.T) {
+	t.Parallel()
+	// The expression is evaluated here as ffmpeg does, to see which frames it picks at 30000/1001 frames a second.
+	v := &plan.Video{Picture: plan.Picture{FrameRate: media.Rational{Num: 30000, Den: 1001}}, KeyFrameInterval: 1 << 30, SegmentLength: 2 * time.Second}
+	if got, want := keyFrames(v), "expr:eq(mod(n,1073741824),0)+gt(floor(n*1001000/60000000),floor((n-1)*1001000/60000000))"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestTimescale(t *testing.T) {
+	t.Parallel()
+	for rate, want := range map[media.Rational]int64{{Num: 25, Den: 1}: 12800, {Num: 30000, Den: 1001}: 30000, {Num: 1, Den: 10}: 16384} {
+		got := timescale(rate)
+		if got != want || got*rate.Den%rate.Num != 0 {
+			t.Errorf("timescale(%v) = %d, want %d", rate, got, want)
+		}
+	}
+}
+
+func TestJPEGScale(t *testing.T) {
+	t.Parallel()
+	for q, want := range map[int]int{1: 31, 100: 2, 80: 8, -5: 31, 1000: 2} {
+		if got := jpegScale(q); got != want {
+			t.Errorf("jpegScale(%d) = %d, want %d", q, got, want)
+		}
+	}
+}
+
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	var got []Progress
+	err := ReadProgress(strings.NewReader("frame=10\nout_time_us=400000\nspeed=2.5x\nprogress=continue\nframe=20\nout_time_us=N/A\nprogress=end\n"), func(p Progress) { got = append(got, p) })
+	want := []Progress{{Frames: 10, OutTime: 400 * time.Millisecond, Speed: 2.5}, {Frames: 20, OutTime: 400 * time.Millisecond, Speed: 2.5, End: true}}
+	if d := cmp.Diff(want, got); err != nil || d != "" {
+		t.Errorf("err %v, progress (-want +got):\n%s", err, d)
+	}
+	if err := ReadProgress(strings.NewReader(strings.Repeat("x", 5000)), func(Progress) {}); err == nil {
+		t.Error("an endless line: want an error")
+	}
+}
+
+func TestFailure(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{
+		"[mov] moov atom not found\nInvalid data found when processing input": 1010,
+		"stream 0, offset 0x30: partial file":                                 1076,
+		"Error while decoding stream #0:0: Invalid data":                      1076,
+		"Codec (xbin) not on whitelist 'h264'":                                1030,
+		"":                                                                    1999,
+	} {
+		e := Failure(text)
+		if e.Code != want || e.Message == "" || strings.Contains(e.Message, "xbin") {
+			t.Errorf("Failure(%q) = %v, want %d", text, e, want)
+		}
+	}
+}
+
+func TestCapabilities(t *testing.T) {
+	t.Parallel()
+	var filters strings.Builder
+	for _, f := range append([]string{"bwdif"}, neededFilters...) {
+		filters.WriteString(" TSC " + f + "  V->V  text\n")
+	}
+	c, err := Capabilities("ffmpeg version 5.1.9-0+deb12u1 Copyright (c)\nbuilt", " V....D libx264 x\n A....D aac x\n V....D mjpeg x\n", filters.String())
+	want := plan.Capabilities{Engine: "ffmpeg 5.1.9-0+deb12u1", Encoders: []media.Codec{media.AVC, media.AAC}, StillPictures: true, Deinterlace: true}
+	if d := cmp.Diff(want, c); err != nil || d != "" {
+		t.Errorf("err %v (-want +got):\n%s", err, d)
+	}
+	c, err = Capabilities("ffmpeg version n6.0 Copyright", "", "")
+	if err != nil || len(c.Encoders) != 0 || c.StillPictures || c.Deinterlace || len(c.Missing) == 0 {
+		t.Errorf("an empty build: got %+v, %v; want nothing offered", c, err)
+	}
+	for _, v := range []string{"ffmpeg version 4.4 Copyright", "ffmpeg version 5.0.1 Copyright", "avconv 1", ""} {
+		if _, err := Capabilities(v, "", ""); err == nil {
+			t.Errorf("%q: want an error", v)
+		}
+	}
 }

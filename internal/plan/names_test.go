@@ -1,0 +1,97 @@
+package plan
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+var start = time.Date(2020, 6, 4, 15, 5, 28, 0, time.UTC)
+
+func TestExpand(t *testing.T) {
+	t.Parallel()
+	v := variables{start: start.In(time.FixedZone("", 7200)), inputStem: "my-video", extension: "m2ts", videoBitrate: 5_000_000, audioBitrate: 96_000, width: 1280, height: 720, frameRate: 59.94}
+	for _, c := range []struct{ name, in, want string }{
+		{"nothing", "_hd", "_hd"},
+		{"date and time", "$dt$", "20200604T150528"},
+		{"date", "a$d$b", "a20200604b"},
+		{"time", "$t$", "150528"},
+		{"bitrates", "$rv$-$ra$-$rc$", "5000-96-5096"},
+		{"size", "$w$x$h$", "1280x720"},
+		{"rate is truncated", "$f$", "59"},
+		{"input and extension", "$fn$.$ex$", "my-video.m2ts"},
+		{"dollar", "my-video$$hi-res-", "my-video$hi-res-"},
+		{"padding", "$h%04$", "0720"},
+		{"padding narrower than the number", "$w%02$", "1280"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := v.expand(c.in, modifierNames)
+			if err != nil || got != c.want {
+				t.Errorf("expand(%q) = %q, %v; want %q", c.in, got, err, c.want)
+			}
+		})
+	}
+}
+
+func TestExpandRefuses(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, in, allowed, want string }{
+		{"unknown", "$x$", modifierNames, "unknown format identifier $x$"},
+		{"alone", "a$b", modifierNames, "stands alone"},
+		{"not in a destination", "$w$", destinationNames, "unknown format identifier $w$"},
+		{"text padded", "$fn%03$", modifierNames, "unknown"},
+		{"padding is no number", "$w%0x$", modifierNames, "pads to"},
+		{"padding too wide", "$w%0100$", modifierNames, "pads to"},
+		{"a space is no name", "$ $", modifierNames, "unknown"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := variables{}.expand(c.in, c.allowed)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("expand(%q) = %q, %v; want an error with %q", c.in, got, err, c.want)
+			}
+		})
+	}
+}
+
+// TestSegmentStamp: in a segment modifier the time is that of the segment, not of the job.
+func TestSegmentStamp(t *testing.T) {
+	t.Parallel()
+	key, err := variables{start: start, segment: true}.expand("_$dt$_$d$_$t$_$w$", modifierNames)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := StampSegment("x"+key, start.Add(time.Hour)), "x_20200604T160528_20200604_160528_0"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := StampSegment("plain", start); got != "plain" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestResolveDestination(t *testing.T) {
+	t.Parallel()
+	input := Location{"in", "dir/film.v1.mov"}
+	for _, c := range []struct{ name, dest, bucket, dir, base string }{
+		{"slash: base from the input", "s3://out/a/b/", "out", "a/b/", "film.v1"},
+		{"no slash: base from the destination", "s3://out/a/name", "out", "a/", "name"},
+		{"bucket alone", "s3://out", "out", "", "film.v1"},
+		{"none: beside the input", "", "in", "dir/", "film.v1"},
+		{"double slashes stand", "s3://out//a//", "out", "/a//", "film.v1"},
+		{"variables", "s3://out/$d$/$fn$/", "out", "20200604/film.v1/", "film.v1"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := resolveDestination(c.dest, input, variables{start: start, inputStem: fileStem(input.Key)})
+			if err != nil || got != (destination{c.bucket, c.dir, c.base}) {
+				t.Errorf("got %+v, %v", got, err)
+			}
+		})
+	}
+	for _, bad := range []string{"https://out/a/", "s3:///a/", "s3://b/\x01", "s3://b/$w$/"} {
+		if got, err := resolveDestination(bad, input, variables{}); err == nil {
+			t.Errorf("resolveDestination(%q) = %+v; want an error", bad, got)
+		}
+	}
+}
