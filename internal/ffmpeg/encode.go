@@ -134,7 +134,7 @@ func x264Params(v *plan.Video) string {
 		add("scenecut=40")
 		add("min-keyint=%d", max(1, v.KeyFrameInterval/10))
 	}
-	add("open-gop=%d", flag(!v.ClosedGOP))
+	add("open-gop=%d", bit(!v.ClosedGOP))
 	add("bframes=%d", v.BFrames)
 	switch {
 	case !v.DynamicSubGOP:
@@ -153,7 +153,7 @@ func x264Params(v *plan.Video) string {
 		add("rc-lookahead=60")
 	}
 	add("ref=%d", max(1, v.ReferenceFrames))
-	add("cabac=%d", flag(v.CABAC))
+	add("cabac=%d", bit(v.CABAC))
 	if v.Slices > 0 {
 		add("slices=%d", v.Slices)
 	}
@@ -167,7 +167,7 @@ func x264Params(v *plan.Video) string {
 		add("aq-mode=1")
 		add("aq-strength=%s", strength(v.AdaptiveQuantization))
 	}
-	add("mbtree=%d", flag(v.TemporalAQ))
+	add("mbtree=%d", bit(v.TemporalAQ))
 	if v.FlickerAQ {
 		add("ipratio=1.2")
 	}
@@ -180,7 +180,7 @@ func x264Params(v *plan.Video) string {
 	return strings.Join(p, ":")
 }
 
-func flag(b bool) int {
+func bit(b bool) int {
 	if b {
 		return 1
 	}
