@@ -142,10 +142,11 @@ func (s *Store) DeleteBucket(ctx context.Context, name string) error {
 		return storeError(err)
 	}
 	b.gone = true
+	// While the name is still taken: one that is made anew has the same directory. What is left behind is tidied up when the store is opened.
+	os.Remove(s.path(objectDir, b.file))
 	s.mu.Lock()
 	delete(s.buckets, name)
 	s.mu.Unlock()
-	os.Remove(s.path(objectDir, b.file)) // else it is tidied up when the store is opened
 	return nil
 }
 

@@ -165,7 +165,9 @@ func (s *Store) Damaged() []string {
 	return out
 }
 
-func (s *Store) path(parts ...string) string { return filepath.Join(append([]string{s.dir}, parts...)...) }
+func (s *Store) path(parts ...string) string {
+	return filepath.Join(append([]string{s.dir}, parts...)...)
+}
 
 // bucket finds a bucket, or says why there is none.
 func (s *Store) bucket(name string) (*bucket, error) {

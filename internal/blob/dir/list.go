@@ -62,7 +62,7 @@ func (b *bucket) first(from string, o blob.ListOptions, last string) (found *ent
 					return false
 				}
 			}
-			if name <= last && last != "" {
+			if name <= last {
 				return true
 			}
 			found = e

@@ -55,6 +55,12 @@ func (s *Store) existing(b *bucket, key string) *blob.Info {
 	return &i
 }
 
+func (s *Store) isDamaged(place string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.damaged[place]
+}
+
 // commit makes r the object, if the conditions hold. The data files of r are held by the caller: commit takes that hold over, and lets go
 // of them if there is an error.
 func (s *Store) commit(ctx context.Context, b *bucket, r *objectRecord, c blob.Conditions) (blob.Info, error) {
@@ -82,6 +88,9 @@ func (s *Store) replace(ctx context.Context, b *bucket, r *objectRecord, c blob.
 		return nil, false, blob.ErrNoSuchBucket
 	case live(ctx) != nil:
 		return nil, false, live(ctx)
+	}
+	if existing == nil && c != (blob.Conditions{}) && s.isDamaged(place) {
+		return nil, false, fmt.Errorf("object %s/%s: %w", b.name, r.Key, blob.ErrCorrupt) // what is there cannot be compared
 	}
 	if err := c.CheckWrite(existing); err != nil {
 		return nil, false, err
@@ -146,9 +155,7 @@ func (s *Store) read(ctx context.Context, bucket, key string, c blob.Conditions,
 	defer s.stripe[stripe].RUnlock()
 	existing := s.existing(b, key)
 	if existing == nil {
-		s.mu.RLock()
-		defer s.mu.RUnlock()
-		if s.damaged[place] {
+		if s.isDamaged(place) {
 			return nil, fmt.Errorf("object %s/%s: %w", bucket, key, blob.ErrCorrupt)
 		}
 		return nil, blob.ErrNoSuchKey
@@ -181,10 +188,7 @@ func (s *Store) Delete(ctx context.Context, bucket, key string) error {
 	s.stripe[stripe].Lock()
 	defer s.stripe[stripe].Unlock()
 	existing := s.existing(b, key)
-	s.mu.RLock()
-	damaged := s.damaged[place]
-	s.mu.RUnlock()
-	if existing == nil && !damaged {
+	if existing == nil && !s.isDamaged(place) {
 		return nil
 	}
 	var r objectRecord

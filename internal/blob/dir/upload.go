@@ -141,7 +141,12 @@ func (s *Store) putPart(u *upload, r *partRecord) (old *partRecord, err error) {
 	}
 	old = u.parts[r.Number]
 	u.parts[r.Number] = r
-	delete(u.damaged, r.Number)
+	if u.damaged[r.Number] {
+		delete(u.damaged, r.Number)
+		s.mu.Lock()
+		delete(s.damaged, u.place(partFile(r.Number)))
+		s.mu.Unlock()
+	}
 	return old, nil
 }
 
@@ -191,10 +196,12 @@ func (u *upload) join(list []blob.Part, want blob.Checksum) (*objectRecord, erro
 	r := &objectRecord{Key: u.key, Metadata: u.metadata, Upload: u.id}
 	sums := md5.New() //nolint:gosec // see above
 	parts := make([]blob.Part, 0, len(list))
-	for i, p := range list {
-		if i > 0 && p.Number <= list[i-1].Number {
+	for i := 1; i < len(list); i++ {
+		if list[i].Number <= list[i-1].Number {
 			return nil, blob.ErrInvalidPartOrder
 		}
+	}
+	for i, p := range list {
 		have := u.parts[p.Number]
 		switch {
 		case have == nil && u.damaged[p.Number]:
@@ -231,6 +238,9 @@ func (s *Store) forget(u *upload) {
 	u.gone = true
 	s.mu.Lock()
 	delete(s.uploads, u.id)
+	for number := range u.damaged {
+		delete(s.damaged, u.place(partFile(number)))
+	}
 	s.mu.Unlock()
 	// The record goes first: without it the rest is tidied up by the next Open.
 	removeFile(s.path(u.place(uploadFile)))
