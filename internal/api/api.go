@@ -114,9 +114,13 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 	q := &request{http: r, route: route, account: gateway.Caller(r.Context()).Account}
 	q.input, q.faults = route.DecodeRequest(r.URL.RawQuery, body)
 	q.faults = append(q.faults, tagFaults(q.input)...)
+	checks, err := s.checks(q)
+	if err != nil {
+		return nil, err
+	}
 	return &gateway.Operation{
 		Name:    route.Name,
-		Checks:  s.checks(q),
+		Checks:  checks,
 		Context: conditions(q.input),
 		Serve: func(w http.ResponseWriter, served *http.Request) error {
 			q.http = served

@@ -2,6 +2,7 @@ package api
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	mc "github.com/aws/aws-sdk-go-v2/service/mediaconvert"
@@ -9,6 +10,7 @@ import (
 
 	"darkroom/internal/arn"
 	"darkroom/internal/iam"
+	"darkroom/internal/mediaconvert"
 )
 
 // passedTo is the service that a job's role is handed to.
@@ -19,16 +21,20 @@ var collections = map[string]string{
 	"/jobs/{Id}": "jobs", "/queues/{Name}": "queues", "/presets/{Name}": "presets", "/jobTemplates/{Name}": "jobTemplates",
 }
 
+// Limits of what a request can name, so that no request makes endless work or endless records.
+const (
+	maxChecks        = 200
+	maxResourceBytes = 2048
+)
+
 // checks says what must be allowed for a request, as in the Service Authorization Reference: one action, on each resource that the request
-// names, or on "*" where it names none.
-func (s *Service) checks(q *request) []iam.Check {
+// names, or on "*" where it names none. A request that names too much is refused.
+func (s *Service) checks(q *request) ([]iam.Check, error) {
 	action := serviceName + ":" + q.route.Name
 	var checks []iam.Check
-	on := func(action string, resources ...string) {
-		for _, r := range resources {
-			if c := (iam.Check{Action: action, Resource: r}); !slices.Contains(checks, c) {
-				checks = append(checks, c)
-			}
+	on := func(action, resource string) {
+		if c := (iam.Check{Action: action, Resource: resource}); len(checks) <= maxChecks && !slices.Contains(checks, c) {
+			checks = append(checks, c)
 		}
 	}
 	switch in := q.input.(type) {
@@ -43,7 +49,7 @@ func (s *Service) checks(q *request) []iam.Check {
 		if len(in.Tags) > 0 {
 			on(serviceName+":TagResource", arn.MediaConvert(s.region, q.account, "jobs/*"))
 		}
-		if in.Role != nil {
+		if in.Role != nil && roleARN.MatchString(*in.Role) { // what is not a role's ARN is refused by createJob
 			on("iam:PassRole", *in.Role)
 		}
 	case *mc.ListJobsInput:
@@ -65,7 +71,15 @@ func (s *Service) checks(q *request) []iam.Check {
 			on(action, "*")
 		}
 	}
-	return checks
+	if len(checks) > maxChecks {
+		return nil, mediaconvert.BadRequest("The request names more than " + strconv.Itoa(maxChecks) + " resources.")
+	}
+	for _, c := range checks {
+		if len(c.Resource) > maxResourceBytes {
+			return nil, mediaconvert.BadRequest("The request names a resource with more than " + strconv.Itoa(maxResourceBytes) + " bytes.")
+		}
+	}
+	return checks, nil
 }
 
 // queueOrAll returns the ARN of a queue that a list is narrowed to, "*" where it is not.
