@@ -6,7 +6,19 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
+
+	"darkroom/internal/job"
+	"darkroom/internal/mediaconvert"
 )
+
+// ReadSettings reads the settings of a job as they were recorded; that they cannot be read is a *job.Error.
+func ReadSettings(raw []byte) (*types.JobSettings, error) {
+	s := new(types.JobSettings)
+	if faults := mediaconvert.Decode(raw, s); len(faults) > 0 {
+		return nil, job.Errorf(1040, "The settings of the job cannot be read: %s.", mediaconvert.Message(faults))
+	}
+	return s, nil
+}
 
 // Access is what the settings of a job give reason to touch: the control plane narrows the job's credentials to it.
 type Access struct {

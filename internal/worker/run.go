@@ -12,13 +12,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
-
 	"darkroom/internal/blob"
 	"darkroom/internal/ffmpeg"
 	"darkroom/internal/job"
 	"darkroom/internal/lease"
-	"darkroom/internal/mediaconvert"
 	"darkroom/internal/packager"
 	"darkroom/internal/plan"
 	"darkroom/internal/sandbox"
@@ -133,11 +130,15 @@ func (r *run) do(ctx context.Context) (lease.Result, error) {
 			r.log.Warn("abort an upload of an earlier attempt", "err", err)
 		}
 	}
-	settings := new(types.JobSettings)
-	if faults := mediaconvert.Decode(r.lease.Settings, settings); len(faults) > 0 {
-		return lease.Result{}, job.Errorf(1040, "The settings of the job cannot be read: %s.", mediaconvert.Message(faults))
+	settings, err := plan.ReadSettings(r.lease.Settings)
+	if err != nil {
+		return lease.Result{}, err
 	}
-	src, err := r.open(ctx, settings)
+	access, err := plan.NewAccess(settings, r.lease.Started)
+	if err != nil {
+		return lease.Result{}, job.Errorf(1010, "Input 1: %v.", err)
+	}
+	src, err := openSource(ctx, r.store, access.Inputs[0])
 	if err != nil {
 		return lease.Result{}, err
 	}
@@ -156,21 +157,20 @@ func (r *run) do(ctx context.Context) (lease.Result, error) {
 	report, err := r.encode(ctx, p, src)
 	if err != nil {
 		if report != nil {
-			r.left(ctx, report)
+			r.left(report)
 		}
 		return lease.Result{}, err
 	}
 	if err := complete(p, probe, report); err != nil {
-		r.left(ctx, report)
+		r.left(report)
 		return lease.Result{}, err
 	}
 	return results(p, report), nil
 }
 
-// left logs and removes what a failed job wrote under final names; what cannot be removed is logged.
-func (r *run) left(ctx context.Context, report *packager.Report) {
-	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
-	defer done()
+// left logs what a failed job wrote: segments and pictures stand under their final names as they are made, and its credentials may
+// write, not delete.
+func (r *run) left(report *packager.Report) {
 	for _, o := range report.Objects {
 		r.log.Warn("the failed job left an object", "uri", o.Location.URI(), "bytes", o.Bytes)
 	}
@@ -187,14 +187,6 @@ func (w *Worker) Probe(ctx context.Context, store blob.Store, loc plan.Location)
 		return nil, err
 	}
 	return r.probe(ctx, src)
-}
-
-func (r *run) open(ctx context.Context, s *types.JobSettings) (*source, error) {
-	loc, err := plan.ParseLocation(*s.Inputs[0].FileInput)
-	if err != nil {
-		return nil, job.Errorf(1010, "Input 1: %v.", err)
-	}
-	return openSource(ctx, r.store, loc)
 }
 
 func (r *run) probe(ctx context.Context, src *source) (*plan.Probe, error) {

@@ -1,0 +1,63 @@
+# Darkroom. `make help` lists the targets.
+SHELL := /bin/bash
+GO ?= go
+TOOLS := $(CURDIR)/bin/tools
+VERSITYGW_VERSION := v1.8.0
+GOFUMPT_VERSION := v0.12.0
+STATICCHECK_VERSION := v0.8.2
+HLSJS_VERSION := 1.7.4
+PLAYWRIGHT_VERSION := 1.64.1
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## build bin/darkroom, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/darkroom ./cmd/darkroom
+
+.PHONY: deps-demo
+deps-demo:
+	@scripts/deps.sh ffmpeg aws curl
+
+.PHONY: demo
+demo: deps-demo build ## run the main job on a fresh server, from s3:// to s3://, and check what comes out
+	@scripts/demo.sh
+
+.PHONY: deps-test
+deps-test: $(TOOLS)/versitygw-$(VERSITYGW_VERSION) test/browser/node_modules/.installed-$(HLSJS_VERSION)-$(PLAYWRIGHT_VERSION)
+	@scripts/deps.sh ffmpeg aws curl boto3 gcc chromium node
+
+$(TOOLS)/versitygw-$(VERSITYGW_VERSION):
+	@echo "installing versitygw $(VERSITYGW_VERSION), the S3 server that the object store's client is tested against"
+	@mkdir -p $(TOOLS) && cd / && GOBIN=$(TOOLS) GOFLAGS=-mod=mod $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
+	@touch $@
+
+test/browser/node_modules/.installed-$(HLSJS_VERSION)-$(PLAYWRIGHT_VERSION):
+	@scripts/deps.sh node
+	@echo "installing hls.js $(HLSJS_VERSION) and playwright-core $(PLAYWRIGHT_VERSION), the player and its driver"
+	@cd test/browser && npm install --no-save --no-package-lock --no-audit --no-fund --silent hls.js@$(HLSJS_VERSION) playwright-core@$(PLAYWRIGHT_VERSION)
+	@touch $@
+
+.PHONY: test
+test: deps-test build ## run all tests, with the race detector; installs what it needs
+	VERSITYGW=$(TOOLS)/versitygw $(GO) test -race -timeout 30m ./...
+
+.PHONY: check
+check: ## vet, gofumpt, staticcheck, module files; the import rules are a test in internal/
+	$(GO) vet ./...
+	$(GO) mod verify
+	@out=$$($(GO) run mvdan.cc/gofumpt@$(GOFUMPT_VERSION) -l cmd internal test); if [ -n "$$out" ]; then echo "gofumpt would change:"; echo "$$out"; exit 1; fi
+	$(GO) run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION) ./...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (default 30s)
+	@scripts/fuzz.sh $(or $(FUZZTIME),30s)
+
+.PHONY: bench
+bench: deps-demo build ## measure against a named peer in the same run
+	@scripts/bench.sh
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin

@@ -1,0 +1,208 @@
+package internal_test
+
+import (
+	"encoding/json"
+	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "darkroom/internal/"
+
+// order is the house from the ground up: a package may import only packages that stand before it.
+var order = []string{
+	// ground
+	"media", "arn", "secret", "mediaconvert",
+	// pure: one package for each specification
+	"sigv4", "iam", "job", "lease", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls",
+	// doors: each the only way to one outside thing
+	"sandbox", "egress", "blob", "blob/blobtest", "blob/plain", "blob/dir", "blob/s3", "audit", "store", "store/storetest", "store/sqlite", "pki",
+	// engines
+	"identity", "queue", "queue/queuetest", "packager", "worker",
+	// faces
+	"config", "gateway", "api", "s3api", "workerapi",
+}
+
+// pure packages have no outside: what they are given is all they know.
+var pure = []string{"media", "arn", "mediaconvert", "sigv4", "iam", "job", "lease", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls"}
+
+type pkg struct {
+	ImportPath, Dir string
+	GoFiles         []string
+	Imports, Deps   []string
+}
+
+func load(t *testing.T) map[string]pkg {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json", "darkroom/...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	all := map[string]pkg{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all[p.ImportPath] = p
+	}
+}
+
+// short is a package's name in the house; the helpers and programs of a package's tests belong to it.
+func short(path string) string {
+	name, ok := strings.CutPrefix(path, module)
+	if !ok {
+		return ""
+	}
+	for _, known := range order {
+		if name == known {
+			return name
+		}
+	}
+	if i := strings.IndexByte(name, '/'); i > 0 && (strings.Contains(name, "test") || strings.Contains(name, "testdata")) {
+		return name[:i]
+	}
+	return name
+}
+
+func TestImports(t *testing.T) {
+	t.Parallel()
+	all := load(t)
+	forbid := func(who []string, reason string, what ...string) {
+		for _, name := range who {
+			p, ok := all[module+name]
+			if !ok {
+				continue
+			}
+			for _, dep := range what {
+				if slices.Contains(p.Deps, module+dep) {
+					t.Errorf("%s reaches %s: %s", name, dep, reason)
+				}
+			}
+		}
+	}
+	for path, p := range all {
+		name := short(path)
+		if name == "" || strings.HasSuffix(path, "_test") {
+			continue
+		}
+		at := slices.Index(order, name)
+		if at < 0 {
+			t.Errorf("%s is not in the order: say where it stands", name)
+			continue
+		}
+		for _, imp := range p.Imports {
+			if other := short(imp); other != "" && other != name && slices.Index(order, other) > at {
+				t.Errorf("%s imports %s, which stands above it: imports run down only, so that a part can be understood without what is built on it", name, other)
+			}
+		}
+	}
+	faces := []string{"gateway", "api", "s3api", "workerapi", "config"}
+	forbid(faces, "what listens can neither start a process nor dial out", "worker", "packager", "ffmpeg", "sandbox", "egress")
+	forbid([]string{"worker"}, "a worker broken by hostile media has no database to read and no signature to forge", "api", "store", "store/sqlite", "iam", "sigv4", "identity", "queue")
+	formats := []string{"cmaf", "mp4", "mpegts", "hls"}
+	for _, f := range formats {
+		others := slices.DeleteFunc(slices.Clone(formats), func(o string) bool { return o == f })
+		forbid([]string{f}, "formats share media words and nothing else", others...)
+	}
+	for _, name := range pure {
+		for _, imp := range all[module+name].Imports {
+			switch imp {
+			case "os", "net", "net/http", "os/exec", "database/sql", "log", "log/slog":
+				t.Errorf("%s imports %s: a pure package has no I/O", name, imp)
+			}
+		}
+	}
+	for path, p := range all {
+		name := short(path)
+		if slices.Contains(p.Imports, "os/exec") && name != "sandbox" {
+			t.Errorf("%s imports os/exec: sandbox is the only place that starts a process", path)
+		}
+		if slices.Contains(p.Imports, "database/sql") && name != "store/sqlite" {
+			t.Errorf("%s imports database/sql: SQL is written below store alone", path)
+		}
+		for _, imp := range p.Imports {
+			if strings.HasPrefix(imp, "github.com/aws/aws-sdk-go-v2/service/s3") && name != "blob/s3" {
+				t.Errorf("%s imports %s: the cloud's client is used below blob/s3 alone", path, imp)
+			}
+			if strings.HasPrefix(imp, "github.com/aws/aws-sdk-go-v2/service/mediaconvert") && !slices.Contains([]string{"mediaconvert", "plan", "api"}, name) && name != "" {
+				t.Errorf("%s imports %s: only api and plan read JobSettings", path, imp)
+			}
+		}
+	}
+}
+
+// calls that no package but the named one may write, with the reason.
+var calls = []struct {
+	selector, allowed, reason string
+}{
+	{"net.Dial", "egress", "egress is the only place that dials"},
+	{"net.DialTimeout", "egress", "egress is the only place that dials"},
+	{"net.Dialer", "egress", "egress is the only place that dials"},
+	{"http.Client", "egress", "egress is the only place that dials"},
+	{"http.Get", "egress", "egress is the only place that dials"},
+	{"http.DefaultClient", "egress", "egress is the only place that dials"},
+	{"http.DefaultTransport", "egress", "egress is the only place that dials"},
+}
+
+func TestCalls(t *testing.T) {
+	t.Parallel()
+	for path, p := range load(t) {
+		name := short(path)
+		for _, file := range p.GoFiles {
+			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				s, ok := n.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				x, ok := s.X.(*ast.Ident)
+				if !ok {
+					return true
+				}
+				written := x.Name + "." + s.Sel.Name
+				for _, c := range calls {
+					if written == c.selector && name != c.allowed {
+						t.Errorf("%s/%s uses %s: %s", path, file, written, c.reason)
+					}
+				}
+				if slices.Contains(pure, name) && (written == "time.Now" || written == "time.Since") {
+					t.Errorf("%s/%s uses %s: a pure package is given the time", path, file, written)
+				}
+				return true
+			})
+		}
+		if name == "plan" {
+			for _, file := range p.GoFiles {
+				f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ast.Inspect(f, func(n ast.Node) bool {
+					if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+						text, _ := strconv.Unquote(lit.Value)
+						for _, word := range []string{"ffmpeg", "libx264", "-c:v", "scale="} {
+							if strings.Contains(text, word) {
+								t.Errorf("plan/%s says %q: plan knows no word of an encoder", file, text)
+							}
+						}
+					}
+					return true
+				})
+			}
+		}
+	}
+}
