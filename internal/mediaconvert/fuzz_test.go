@@ -21,7 +21,7 @@ func FuzzDecode(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
-	f.Add(largeJob(f))
+	f.Add([]byte(`{"role":"r","settings":{"outputGroups":[{"outputs":[` + output + `]}]}}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		var in sdk.CreateJobInput
 		faults := mediaconvert.Decode(body, &in)

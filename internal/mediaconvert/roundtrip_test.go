@@ -176,22 +176,24 @@ func capitalise(v any, t reflect.Type) any {
 	return v
 }
 
+// output is an output as job exports write it, with the members that they always have.
+const output = `{"containerSettings":{"container":"M3U8","m3u8Settings":{"audioFramesPerPes":4,"pcrControl":"PCR_EVERY_PES_PACKET","pmtPid":480,` +
+	`"privateMetadataPid":503,"programNumber":1,"patInterval":0,"pmtInterval":0,"scte35Source":"NONE","nielsenId3":"NONE","timedMetadata":"NONE",` +
+	`"videoPid":481,"audioPids":[482,483,484,485,486,487,488,489,490,491,492]}},"videoDescription":{"width":1280,"height":720,"scalingBehavior":"DEFAULT",` +
+	`"timecodeInsertion":"DISABLED","antiAlias":"ENABLED","sharpness":50,"afdSignaling":"NONE","dropFrameTimecode":"ENABLED","respondToAfd":"NONE",` +
+	`"colorMetadata":"INSERT","codecSettings":{"codec":"H_264","h264Settings":{"interlaceMode":"PROGRESSIVE","parNumerator":1,"numberReferenceFrames":3,` +
+	`"syntax":"DEFAULT","softness":0,"framerateDenominator":1,"gopClosedCadence":1,"gopSize":90,"slices":1,"gopBReference":"DISABLED","slowPal":"DISABLED",` +
+	`"parDenominator":1,"spatialAdaptiveQuantization":"ENABLED","temporalAdaptiveQuantization":"ENABLED","flickerAdaptiveQuantization":"DISABLED",` +
+	`"entropyEncoding":"CABAC","bitrate":5000000,"framerateControl":"SPECIFIED","rateControlMode":"CBR","codecProfile":"MAIN","telecine":"NONE",` +
+	`"framerateNumerator":30,"minIInterval":0,"adaptiveQuantization":"HIGH","codecLevel":"AUTO","fieldEncoding":"PAFF","sceneChangeDetect":"ENABLED",` +
+	`"qualityTuningLevel":"SINGLE_PASS","framerateConversionAlgorithm":"DUPLICATE_DROP","unregisteredSeiTimecode":"DISABLED"}}},` +
+	`"audioDescriptions":[{"audioTypeControl":"FOLLOW_INPUT","audioSourceName":"Audio Selector 1","codecSettings":{"codec":"AAC","aacSettings":{` +
+	`"audioDescriptionBroadcasterMix":"NORMAL","bitrate":96000,"rateControlMode":"CBR","codecProfile":"LC","codingMode":"CODING_MODE_2_0",` +
+	`"rawFormat":"NONE","sampleRate":48000,"specification":"MPEG4"}},"languageCodeControl":"FOLLOW_INPUT"}],"nameModifier":"_720p"}`
+
 // largeJob is a body of CreateJob with 30 outputs, of about 60 kB.
 func largeJob(tb testing.TB) []byte {
 	tb.Helper()
-	output := `{"containerSettings":{"container":"M3U8","m3u8Settings":{"audioFramesPerPes":4,"pcrControl":"PCR_EVERY_PES_PACKET","pmtPid":480,` +
-		`"privateMetadataPid":503,"programNumber":1,"patInterval":0,"pmtInterval":0,"scte35Source":"NONE","nielsenId3":"NONE","timedMetadata":"NONE",` +
-		`"videoPid":481,"audioPids":[482,483,484,485,486,487,488,489,490,491,492]}},"videoDescription":{"width":1280,"height":720,"scalingBehavior":"DEFAULT",` +
-		`"timecodeInsertion":"DISABLED","antiAlias":"ENABLED","sharpness":50,"afdSignaling":"NONE","dropFrameTimecode":"ENABLED","respondToAfd":"NONE",` +
-		`"colorMetadata":"INSERT","codecSettings":{"codec":"H_264","h264Settings":{"interlaceMode":"PROGRESSIVE","parNumerator":1,"numberReferenceFrames":3,` +
-		`"syntax":"DEFAULT","softness":0,"framerateDenominator":1,"gopClosedCadence":1,"gopSize":90,"slices":1,"gopBReference":"DISABLED","slowPal":"DISABLED",` +
-		`"parDenominator":1,"spatialAdaptiveQuantization":"ENABLED","temporalAdaptiveQuantization":"ENABLED","flickerAdaptiveQuantization":"DISABLED",` +
-		`"entropyEncoding":"CABAC","bitrate":5000000,"framerateControl":"SPECIFIED","rateControlMode":"CBR","codecProfile":"MAIN","telecine":"NONE",` +
-		`"framerateNumerator":30,"minIInterval":0,"adaptiveQuantization":"HIGH","codecLevel":"AUTO","fieldEncoding":"PAFF","sceneChangeDetect":"ENABLED",` +
-		`"qualityTuningLevel":"SINGLE_PASS","framerateConversionAlgorithm":"DUPLICATE_DROP","unregisteredSeiTimecode":"DISABLED"}}},` +
-		`"audioDescriptions":[{"audioTypeControl":"FOLLOW_INPUT","audioSourceName":"Audio Selector 1","codecSettings":{"codec":"AAC","aacSettings":{` +
-		`"audioDescriptionBroadcasterMix":"NORMAL","bitrate":96000,"rateControlMode":"CBR","codecProfile":"LC","codingMode":"CODING_MODE_2_0",` +
-		`"rawFormat":"NONE","sampleRate":48000,"specification":"MPEG4"}},"languageCodeControl":"FOLLOW_INPUT"}],"nameModifier":"_720p"}`
 	body := []byte(`{"role":"arn:aws:iam::111122223333:role/R","settings":{"inputs":[{"fileInput":"s3://bucket/film.mp4"}],"outputGroups":[{"outputs":[` +
 		strings.Repeat(output+",", 29) + output + `]}]}}`)
 	if len(body) < 50_000 || len(body) > 70_000 {
