@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# The main job on a fresh server: a film from s3:// becomes an MP4, an Apple HLS package and thumbnails on s3://, through the AWS CLI alone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+server=
+cleanup() {
+	if [ -n "$server" ]; then kill "$server" 2>/dev/null || :; wait "$server" 2>/dev/null || :; fi
+	rm -rf "$work"
+}
+trap cleanup EXIT
+step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+
+step "1. start the server on an empty directory"
+bin/darkroom serve --data "$work/data" --listen 127.0.0.1:0 >"$work/out" 2>"$work/log" &
+server=$!
+for _ in $(seq 300); do
+	grep -q 'listening on' "$work/out" && break
+	kill -0 "$server" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
+	sleep 0.1
+done
+head -n 1 "$work/out"
+eval "$(bin/darkroom env --data "$work/data")"
+
+step "2. a film: Big Buck Bunny, ten seconds"
+film=$(go list -m -f '{{.Dir}}' github.com/Eyevinn/mp4ff)/mp4/testdata/bbb_prog_10s.mp4
+aws s3 mb s3://films
+aws s3 cp --no-progress "$film" s3://films/in/bunny.mp4
+
+step "3. create the job (docs/examples/first-job.json, as MediaConvert's console would export it)"
+aws mediaconvert create-job --cli-input-json file://docs/examples/first-job.json --query 'Job.{Id:Id,Status:Status,Queue:Queue}' --output table
+id=$(aws mediaconvert list-jobs --max-results 1 --query 'Jobs[0].Id' --output text)
+status=SUBMITTED
+while [ "$status" = SUBMITTED ] || [ "$status" = PROGRESSING ]; do
+	read -r status percent phase <<<"$(aws mediaconvert get-job --id "$id" --query 'Job.[Status,JobPercentComplete,CurrentPhase]' --output text)"
+	[ "$status" = COMPLETE ] && percent=100
+	[ "$percent" = None ] && percent=0
+	full=$((percent * 40 / 100))
+	printf '\r  [%s%s] %3d%% %-12s' "$(printf '%*s' "$full" '' | tr ' ' '#')" "$(printf '%*s' $((40 - full)) '' | tr ' ' '.')" "$percent" "${phase/None/$status}"
+done
+printf '\n  %s\n' "$status"
+if [ "$status" != COMPLETE ]; then
+	aws mediaconvert get-job --id "$id" --query 'Job.[ErrorCode,ErrorMessage]' --output text
+	exit 1
+fi
+
+step "4. what came out"
+aws s3 ls --recursive --human-readable s3://films/out/
+
+step "5. does it play?"
+aws s3 cp --no-progress --quiet --recursive s3://films/out/ "$work/got/"
+check() { # check FILE: decode all of it
+	ffmpeg -v error -xerror -allowed_extensions ALL -i "$1" -f null - </dev/null
+	printf '  %-28s %s\n' "${1#"$work/got/"}" "$(ffprobe -v error -show_entries stream=codec_name,width,height -of compact=nk=1:p=0 "$1" | tr '|\n' ' ,' | sed 's/,$//')"
+}
+check "$work/got/mp4/bunny.mp4"
+for m in "$work"/got/hls/bunny_*.m3u8; do check "$m"; done
+check "$work/got/thumbs/bunny.0000000.jpg"
+python3 - "$work/got/mp4/bunny.mp4" <<'P' 2>/dev/null || :
+import sys
+b = open(sys.argv[1], 'rb').read()
+print('  bunny.mp4 begins to play at once: the index stands before the media' if b.find(b'moov') < b.find(b'mdat') else '  the index is behind the media')
+P
+
+step "Go on by hand"
+cat <<'TEXT'
+  bin/darkroom serve --data ./darkroom-data &
+  eval "$(bin/darkroom env --data ./darkroom-data)"
+  aws s3 mb s3://films && aws s3 cp FILM.mp4 s3://films/in/bunny.mp4
+  aws mediaconvert create-job --cli-input-json file://docs/examples/first-job.json
+  aws mediaconvert list-jobs
+TEXT
