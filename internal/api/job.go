@@ -96,7 +96,11 @@ func (s *Service) describeJob(j *job.Job) (*types.Job, error) {
 	if j.ClientToken != "" {
 		out.ClientRequestToken = &j.ClientToken
 	}
-	if j.Status != job.Submitted {
+	switch j.Status {
+	case job.Submitted: // nothing is done yet, and nothing is said
+	case job.Complete:
+		out.JobPercentComplete = ptr(int32(100))
+	default:
 		out.JobPercentComplete = ptr(int32(j.Percent))
 	}
 	if j.Status == job.Progressing {

@@ -132,6 +132,11 @@ func TestJobOnTheWire(t *testing.T) {
 		t.Errorf("failed: %s", diff)
 	}
 
+	j.Status, j.Percent, j.ErrorCode = job.Complete, 99, 0
+	if _, complete := b.send("ROOT", "GET", "/2017-08-29/jobs/"+id, ""); !strings.Contains(complete, `"jobPercentComplete":100`) || strings.Contains(complete, "error") {
+		t.Errorf("complete: %s", complete)
+	}
+
 	j.Messages = json.RawMessage(`{"info":`)
 	if resp, body := b.send("ROOT", "GET", "/2017-08-29/jobs/"+id, ""); resp.StatusCode != http.StatusInternalServerError || strings.Contains(body, "info") {
 		t.Errorf("broken record: %d %s", resp.StatusCode, body)

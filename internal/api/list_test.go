@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -223,6 +224,14 @@ func TestDescribeEndpoints(t *testing.T) {
 	if _, err := b.client("ROOT").DescribeEndpoints(t.Context(), &sdk.DescribeEndpointsInput{NextToken: aws.String("x")}); !errors.As(err, &bad) {
 		t.Errorf("token: %v", err)
 	}
+	plain := httptest.NewServer(b.server.Config.Handler)
+	t.Cleanup(plain.Close)
+	secure := b.server
+	b.server = plain
+	if _, body := b.send("ROOT", "POST", "/2017-08-29/endpoints", "{}"); body != `{"endpoints":[{"url":"`+plain.URL+`"}]}` {
+		t.Errorf("without TLS: %s", body)
+	}
+	b.server = secure
 	if _, body := b.send("ROOT", "POST", "/2017-08-29/endpoints", ""); body != `{"endpoints":[{"url":"`+b.server.URL+`"}]}` {
 		t.Errorf("without a body: %s", body)
 	}

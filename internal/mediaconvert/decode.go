@@ -174,7 +174,9 @@ func (d *decoder) structure(s *shape, v reflect.Value) bool {
 	ok := d.object(func(name []byte, offset int) bool {
 		m, known := s.byName[string(name)]
 		if !known {
-			d.report(Fault{Kind: UnknownMember, Offset: offset, Name: string(name), Allowed: s.similar(string(name))})
+			if len(d.faults) < MaxFaults {
+				d.report(Fault{Kind: UnknownMember, Offset: offset, Name: string(name), Allowed: s.similar(string(name))})
+			}
 			return d.skip()
 		}
 		d.push(step{name: m.name})

@@ -34,7 +34,7 @@ const (
 
 // Bounds of what is said about one request.
 const (
-	// MaxFaults is how many faults of a body are kept. The rest is not looked at any less strictly: the request is refused anyway.
+	// MaxFaults is how many faults of a body are kept, and how many a message tells.
 	MaxFaults = 100
 	// maxNamed is how many allowed values or members a message names.
 	maxNamed = 40
@@ -119,11 +119,15 @@ func (f Fault) text() string {
 	return at + ": " + f.Want
 }
 
-// Message joins faults into the message of a BadRequestException.
+// Message joins faults into the message of a BadRequestException: at most MaxFaults of them, and how many more there are.
 func Message(faults []Fault) string {
-	parts := make([]string, len(faults))
-	for i, f := range faults {
+	shown := faults[:min(len(faults), MaxFaults)]
+	parts := make([]string, len(shown), len(shown)+1)
+	for i, f := range shown {
 		parts[i] = f.String()
+	}
+	if more := len(faults) - len(shown); more > 0 {
+		parts = append(parts, "and "+strconv.Itoa(more)+" more")
 	}
 	return strings.Join(parts, " | ")
 }

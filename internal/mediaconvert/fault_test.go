@@ -68,6 +68,21 @@ func TestMessageIsBounded(t *testing.T) {
 	}
 }
 
+func TestMessageCountsTheRest(t *testing.T) {
+	t.Parallel()
+	faults := make([]mediaconvert.Fault, mediaconvert.MaxFaults+3)
+	for i := range faults {
+		faults[i] = mediaconvert.Fault{Kind: mediaconvert.Rule, Path: "/a", Want: "b"}
+	}
+	got := mediaconvert.Message(faults)
+	if strings.Count(got, "/a: b") != mediaconvert.MaxFaults || !strings.HasSuffix(got, " | and 3 more") {
+		t.Errorf("got %s", got)
+	}
+	if got := mediaconvert.Message(nil); got != "" {
+		t.Errorf("got %q for nothing", got)
+	}
+}
+
 func TestRuleAndToken(t *testing.T) {
 	t.Parallel()
 	faults := []mediaconvert.Fault{
