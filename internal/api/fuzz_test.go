@@ -16,17 +16,36 @@ import (
 	"darkroom/internal/secret"
 )
 
+// wholeJob is a request that the real plan takes: a file and an HLS group.
+const wholeJob = `{"role":"` + roleARN + `","clientRequestToken":"t","settings":{"timecodeConfig":{"source":"ZEROBASED"},"inputs":[{"fileInput":"s3://b/film.mp4",` +
+	`"audioSelectors":{"Audio Selector 1":{"defaultSelection":"DEFAULT"}},"videoSelector":{}}],"outputGroups":[{"outputGroupSettings":{"type":"FILE_GROUP_SETTINGS",` +
+	`"fileGroupSettings":{"destination":"s3://b/out/"}},"outputs":[{"nameModifier":"_$w$","containerSettings":{"container":"MP4"},"videoDescription":{"width":1280,"height":720,` +
+	`"codecSettings":{"codec":"H_264","h264Settings":{"rateControlMode":"QVBR","maxBitrate":5000000,"gopSize":2,"gopSizeUnits":"SECONDS"}}},"audioDescriptions":[{` +
+	`"codecSettings":{"codec":"AAC","aacSettings":{"bitrate":96000,"codingMode":"CODING_MODE_2_0","sampleRate":48000}}}]}]},{"outputGroupSettings":{` +
+	`"type":"HLS_GROUP_SETTINGS","hlsGroupSettings":{"destination":"s3://b/hls/","segmentLength":6,"minSegmentLength":0}},"outputs":[{"nameModifier":"_a",` +
+	`"containerSettings":{"container":"M3U8"},"audioDescriptions":[{"codecSettings":{"codec":"AAC","aacSettings":{"bitrate":96000,` +
+	`"codingMode":"CODING_MODE_2_0","sampleRate":48000}}}]}]}]}}`
+
+// planned checks settings with the real plan, for an encoder that has everything.
+func planned(settings *types.JobSettings) (invalid, notOffered []plan.Refusal) {
+	return plan.Check(settings, plan.Capabilities{Encoders: []media.Codec{media.AVC, media.AAC}, StillPictures: true, Deinterlace: true})
+}
+
+func TestTakenByThePlan(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(o *api.Options) { o.Check = planned })
+	if resp, body := b.send("ROOT", "POST", "/2017-08-29/jobs", wholeJob); resp.StatusCode != 201 {
+		t.Errorf("got %d %s", resp.StatusCode, body)
+	}
+	if resp, body := b.send("ROOT", "POST", "/2017-08-29/jobs", strings.Replace(wholeJob, "H_264", "H_265", 1)); resp.StatusCode != 400 {
+		t.Errorf("got %d %s", resp.StatusCode, body)
+	}
+}
+
 // FuzzRequest carries out whatever request there is, with the real plan behind it: each ends in one answer that is JSON, and a job is made only
 // where it is said.
 func FuzzRequest(f *testing.F) {
-	const created = `{"role":"` + roleARN + `","clientRequestToken":"t","settings":{"timecodeConfig":{"source":"ZEROBASED"},"inputs":[{"fileInput":"s3://b/film.mp4",` +
-		`"audioSelectors":{"Audio Selector 1":{"defaultSelection":"DEFAULT"}},"videoSelector":{}}],"outputGroups":[{"outputGroupSettings":{"type":"FILE_GROUP_SETTINGS",` +
-		`"fileGroupSettings":{"destination":"s3://b/out/"}},"outputs":[{"nameModifier":"_$w$","containerSettings":{"container":"MP4"},"videoDescription":{"width":1280,"height":720,` +
-		`"codecSettings":{"codec":"H_264","h264Settings":{"rateControlMode":"QVBR","maxBitrate":5000000,"gopSize":2,"gopSizeUnits":"SECONDS"}}},"audioDescriptions":[{` +
-		`"codecSettings":{"codec":"AAC","aacSettings":{"bitrate":96000,"codingMode":"CODING_MODE_2_0","sampleRate":48000}}}]}]},{"outputGroupSettings":{` +
-		`"type":"HLS_GROUP_SETTINGS","hlsGroupSettings":{"destination":"s3://b/hls/","segmentLength":6,"minSegmentLength":0}},"outputs":[{"nameModifier":"_a",` +
-		`"containerSettings":{"container":"M3U8"},"outputSettings":{"hlsSettings":{"audioGroupId":"g"}}}]}]}}`
-	f.Add("POST", "/2017-08-29/jobs", "", []byte(created))
+	f.Add("POST", "/2017-08-29/jobs", "", []byte(wholeJob))
 	f.Add("POST", "/2017-08-29/jobs", "", []byte(`{"Role":"`+roleARN+`","Settings":{},"HopDestinations":[{}],"Tags":{"aws:":""},"Queue":"arn:"}`))
 	f.Add("GET", "/2017-08-29/jobs", "maxResults=1&nextToken=AAAA&order=ASCENDING", []byte(``))
 	f.Add("DELETE", "/2017-08-29/jobs/1515368087458-qnoxtd", "", []byte(`{}`))
@@ -35,9 +54,7 @@ func FuzzRequest(f *testing.F) {
 		queue := &fakeQueue{jobs: make(map[string]*job.Job)}
 		s, err := api.New(api.Options{
 			Queue: queue, Region: region, TokenKey: secret.New(make([]byte, api.TokenKeySize)), Random: zeros{},
-			Check: func(settings *types.JobSettings) (invalid, notOffered []plan.Refusal) {
-				return plan.Check(settings, plan.Capabilities{Encoders: []media.Codec{media.AVC, media.AAC}, StillPictures: true, Deinterlace: true})
-			},
+			Check: planned,
 		})
 		if err != nil {
 			t.Fatal(err)
