@@ -29,6 +29,7 @@ var (
 	ErrKeyTooLong         = errors.New("KeyTooLongError")
 	ErrInvalidArgument    = errors.New("InvalidArgument")
 	ErrIncompleteBody     = errors.New("IncompleteBody")
+	ErrMetadataTooLarge   = errors.New("MetadataTooLarge")
 	ErrAccessDenied       = errors.New("AccessDenied")
 	ErrCorrupt            = errors.New("stored object is damaged")
 	ErrNoSpace            = errors.New("no space left for objects")
@@ -41,6 +42,8 @@ type Info struct {
 	ETag         string // without quotes: hex MD5, or hex MD5-PARTS for a multipart upload
 	LastModified time.Time
 	Metadata     Metadata
+	// Parts has the sizes of the parts of a multipart upload, in order, from a store that knows them; else it is nil.
+	Parts []int64
 }
 
 // Metadata is what the writer said of an object; it is returned as it was given.

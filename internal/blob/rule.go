@@ -17,6 +17,8 @@ const (
 	MaxParts     = 10000    // parts of an upload
 	MaxObject    = 50 << 40 // bytes of an object
 	MaxUserBytes = 2 << 10  // bytes of names and values of user metadata
+
+	maxSystemBytes = 8 << 10 // bytes of one header such as Content-Disposition
 )
 
 // CheckBucket says whether a name can be that of a bucket, or returns ErrInvalidBucketName ("General purpose bucket naming rules").
@@ -50,6 +52,29 @@ func CheckKey(key string) error {
 		return fmt.Errorf("%w: a key is not empty", ErrInvalidArgument)
 	case !utf8.ValidString(key) || strings.Contains(key, "\x00"):
 		return fmt.Errorf("%w: a key is UTF-8 without NUL", ErrInvalidArgument)
+	}
+	return nil
+}
+
+// CheckMetadata says whether metadata can be kept: UTF-8 of a bounded size. It returns ErrInvalidArgument or ErrMetadataTooLarge.
+func CheckMetadata(m Metadata) error {
+	size := 0
+	valid := true
+	for name, value := range m.User {
+		size += len(name) + len(value)
+		valid = valid && utf8.ValidString(name) && utf8.ValidString(value)
+	}
+	for _, value := range [...]string{m.ContentType, m.CacheControl, m.ContentDisposition, m.ContentEncoding, m.ContentLanguage, m.Expires} {
+		valid = valid && utf8.ValidString(value)
+		if len(value) > maxSystemBytes {
+			return fmt.Errorf("%w: a system header has at most %d bytes", ErrMetadataTooLarge, maxSystemBytes)
+		}
+	}
+	if size > MaxUserBytes {
+		return fmt.Errorf("%w: user metadata has at most %d bytes", ErrMetadataTooLarge, MaxUserBytes)
+	}
+	if !valid {
+		return fmt.Errorf("%w: metadata is UTF-8", ErrInvalidArgument)
 	}
 	return nil
 }

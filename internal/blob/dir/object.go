@@ -20,6 +20,9 @@ func (s *Store) Put(ctx context.Context, bucket, key string, body io.Reader, o b
 	if err != nil {
 		return blob.Info{}, err
 	}
+	if err := blob.CheckMetadata(o.Metadata); err != nil {
+		return blob.Info{}, err
+	}
 	if err := o.Conditions.CheckWrite(s.existing(b, key)); err != nil { // before the bytes are taken; it is decided at the commit
 		return blob.Info{}, err
 	}
@@ -212,11 +215,16 @@ func (s *Store) Copy(ctx context.Context, srcBucket, srcKey, bucket, key string,
 	if err != nil {
 		return blob.Info{}, err
 	}
+	if meta != nil {
+		if err := blob.CheckMetadata(*meta); err != nil {
+			return blob.Info{}, err
+		}
+	}
 	src, err := s.read(ctx, srcBucket, srcKey, c, true)
 	if err != nil {
 		return blob.Info{}, err
 	}
-	r := &objectRecord{Key: key, Size: src.Size, ETag: src.ETag, Metadata: src.Metadata, Data: src.Data}
+	r := &objectRecord{Key: key, Size: src.Size, ETag: src.ETag, Metadata: src.Metadata, Parts: src.Parts, Data: src.Data}
 	if meta != nil {
 		r.Metadata = *meta
 		r.Metadata.Checksum = src.Metadata.Checksum // the bytes are the same

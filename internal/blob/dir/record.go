@@ -73,11 +73,12 @@ type objectRecord struct {
 	Modified time.Time
 	Metadata blob.Metadata
 	Data     []dataRef // in order; none for an empty object
+	Parts    []int64   `json:",omitempty"` // sizes of the parts that were uploaded
 	Upload   string    `json:",omitempty"` // id of the upload that made it, so that completing twice can be told
 }
 
 func (r *objectRecord) info() blob.Info {
-	return blob.Info{Key: r.Key, Size: r.Size, ETag: r.ETag, LastModified: r.Modified, Metadata: r.Metadata}
+	return blob.Info{Key: r.Key, Size: r.Size, ETag: r.ETag, LastModified: r.Modified, Metadata: r.Metadata, Parts: r.Parts}
 }
 
 type uploadRecord struct {

@@ -47,6 +47,9 @@ func (s *Store) CreateUpload(ctx context.Context, bucket, key string, m blob.Met
 	if err != nil {
 		return blob.Upload{}, err
 	}
+	if err := blob.CheckMetadata(m); err != nil {
+		return blob.Upload{}, err
+	}
 	if m.Checksum, err = blob.UploadChecksum(m.Checksum); err != nil {
 		return blob.Upload{}, err
 	}
@@ -216,6 +219,7 @@ func (u *upload) join(list []blob.Part, want blob.Checksum) (*objectRecord, erro
 		sums.Write(have.MD5)
 		parts = append(parts, have.part())
 		r.Data = append(r.Data, have.Data...)
+		r.Parts = append(r.Parts, have.Size)
 		if r.Size += have.Size; r.Size > blob.MaxObject {
 			return nil, blob.ErrEntityTooLarge
 		}
