@@ -1,0 +1,362 @@
+// Package queue gives jobs to workers: durably, in the order of priority and age, each to one worker at a time.
+//
+// A lease is extended by its worker's reports; one that runs out is rescued at its deadline and given to another worker under a higher epoch, and what
+// the first one says after that is refused. Nothing here polls: waiting claims wake when a job comes, waiting workers when theirs is canceled, and
+// the rescuer sleeps until the next deadline.
+package queue
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"darkroom/internal/audit"
+	"darkroom/internal/job"
+	"darkroom/internal/lease"
+	"darkroom/internal/store"
+)
+
+// DefaultLease is how long a lease lasts without a report.
+const DefaultLease = 30 * time.Second
+
+// Credentials gives leases what their jobs may touch.
+type Credentials interface {
+	// Issue makes credentials for the lease of a job. A *job.Error fails the job with its code.
+	Issue(ctx context.Context, j *job.Job, epoch int64) (lease.Credentials, error)
+	// Revoke ends credentials; unknown ones are fine.
+	Revoke(accessKeyID string)
+}
+
+// Clock tells the time and wakes.
+type Clock interface {
+	Now() time.Time
+	// After is time.After.
+	After(d time.Duration) <-chan time.Time
+}
+
+type realClock struct{}
+
+func (realClock) Now() time.Time                         { return time.Now() }
+func (realClock) After(d time.Duration) <-chan time.Time { return time.After(d) }
+
+// Options say how a queue works. Credentials and Region are needed.
+type Options struct {
+	Region      string
+	Lease       time.Duration // 0: DefaultLease
+	Credentials Credentials
+	Clock       Clock // nil: the machine's
+	Log         *slog.Logger
+}
+
+// Queue is the keeper of jobs: the API's and the workers' side of it. It is safe for concurrent use.
+type Queue struct {
+	store store.Store
+	o     Options
+
+	mu    sync.Mutex // guards what follows; never held over a call of the store
+	fresh chan struct{}
+	moved chan struct{}
+	held  map[key]*holding
+}
+
+var _ lease.Control = (*Queue)(nil)
+
+type key struct {
+	task  string
+	epoch int64
+}
+
+// holding is a lease that a worker of this process's clients has.
+type holding struct {
+	job      *job.Job
+	access   string // access key id
+	ended    chan struct{}
+	canceled bool // read after ended is closed
+}
+
+// New makes a queue over records.
+func New(s store.Store, o Options) *Queue {
+	if o.Lease == 0 {
+		o.Lease = DefaultLease
+	}
+	if o.Clock == nil {
+		o.Clock = realClock{}
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Queue{store: s, o: o, fresh: make(chan struct{}), moved: make(chan struct{}), held: map[key]*holding{}}
+}
+
+// announce wakes everybody who waits on one of the two signals.
+func (q *Queue) announce(c *chan struct{}) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	close(*c)
+	*c = make(chan struct{})
+}
+
+func (q *Queue) signal(c *chan struct{}) <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return *c
+}
+
+// Submit records a job; it is durable when Submit returns. See store.Store.
+func (q *Queue) Submit(ctx context.Context, j *job.Job) (*job.Job, error) {
+	recorded, err := q.store.Submit(ctx, j, q.o.Clock.Now())
+	if err == nil {
+		q.announce(&q.fresh)
+	}
+	return recorded, err
+}
+
+// Get returns a job, or job.ErrNotFound.
+func (q *Queue) Get(ctx context.Context, account, id string) (*job.Job, error) {
+	return q.store.Get(ctx, account, id)
+}
+
+// List returns a page of jobs.
+func (q *Queue) List(ctx context.Context, query job.Query) ([]*job.Job, error) {
+	return q.store.List(ctx, query)
+}
+
+// Count counts the unfinished jobs of a queue.
+func (q *Queue) Count(ctx context.Context, account, queue string) (job.Counts, error) {
+	return q.store.Count(ctx, account, queue)
+}
+
+// Audit appends to the audit trail.
+func (q *Queue) Audit(ctx context.Context, r audit.Record) error { return q.store.Audit(ctx, r) }
+
+// Cancel ends a job and stops the worker that has it. job.ErrNotFound, job.ErrFinished.
+func (q *Queue) Cancel(ctx context.Context, account, id string) error {
+	task, epoch, running, err := q.store.Cancel(ctx, account, id, q.o.Clock.Now())
+	if err == nil && running {
+		q.end(key{task, epoch}, true)
+	}
+	return err
+}
+
+// end lets go of a lease: its credentials die, and its worker's Wait returns.
+func (q *Queue) end(k key, canceled bool) {
+	q.mu.Lock()
+	h := q.held[k]
+	delete(q.held, k)
+	q.mu.Unlock()
+	if h == nil {
+		return
+	}
+	h.canceled = canceled
+	close(h.ended)
+	if h.access != "" {
+		q.o.Credentials.Revoke(h.access)
+	}
+}
+
+// Claim implements lease.Control.
+func (q *Queue) Claim(ctx context.Context, worker string) (*lease.Lease, error) {
+	for {
+		fresh := q.signal(&q.fresh)
+		l, found, err := q.claim(ctx, worker)
+		if err != nil || l != nil {
+			return l, err
+		}
+		if found {
+			continue // it failed before it began; look at the next
+		}
+		select {
+		case <-fresh:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (q *Queue) claim(ctx context.Context, worker string) (l *lease.Lease, found bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, false, err
+	}
+	now := q.o.Clock.Now()
+	deadline := now.Add(q.o.Lease)
+	c, err := q.store.Claim(ctx, worker, now, deadline)
+	if err != nil || c == nil {
+		return nil, false, err
+	}
+	k := key{c.TaskID, c.Epoch}
+	h := &holding{job: c.Job, ended: make(chan struct{})}
+	q.mu.Lock()
+	q.held[k] = h
+	q.mu.Unlock()
+	q.announce(&q.moved)
+	// From here on the task is ours: a caller that gives up hands it back.
+	settle := context.WithoutCancel(ctx)
+	creds, err := q.o.Credentials.Issue(settle, c.Job, c.Epoch)
+	var failed *job.Error
+	switch {
+	case errors.As(err, &failed):
+		q.end(k, false)
+		return nil, true, q.store.Finish(settle, c.TaskID, c.Epoch, lease.Result{Error: &lease.Failure{Code: failed.Code, Message: failed.Message}}, now)
+	case err != nil || ctx.Err() != nil:
+		q.end(k, false)
+		if rerr := q.store.Release(settle, c.TaskID, c.Epoch, now); rerr == nil {
+			q.announce(&q.fresh)
+		}
+		return nil, false, errors.Join(err, ctx.Err())
+	}
+	q.mu.Lock()
+	h.access = creds.AccessKeyID
+	_, still := q.held[k]
+	q.mu.Unlock()
+	if !still { // canceled in between
+		q.o.Credentials.Revoke(creds.AccessKeyID)
+		return nil, true, nil
+	}
+	return &lease.Lease{
+		TaskID: c.TaskID, Epoch: c.Epoch, Deadline: deadline, JobID: c.Job.ID, Account: c.Job.Account, Region: q.o.Region,
+		Settings: c.Job.Settings, Started: c.Job.Started, Attempt: c.Attempt, Credentials: creds, Uploads: c.Uploads,
+	}, true, nil
+}
+
+// Report implements lease.Control.
+func (q *Queue) Report(ctx context.Context, l *lease.Lease, p lease.Progress) (time.Time, error) {
+	now := q.o.Clock.Now()
+	deadline := now.Add(q.o.Lease)
+	err := q.store.Report(ctx, l.TaskID, l.Epoch, p, now, deadline)
+	if errors.Is(err, lease.ErrLost) {
+		q.end(key{l.TaskID, l.Epoch}, false)
+	}
+	return deadline, err
+}
+
+// Wait implements lease.Control.
+func (q *Queue) Wait(ctx context.Context, l *lease.Lease) error {
+	q.mu.Lock()
+	h := q.held[key{l.TaskID, l.Epoch}]
+	q.mu.Unlock()
+	if h == nil {
+		return q.gone(ctx, l)
+	}
+	select {
+	case <-h.ended:
+		if h.canceled {
+			return nil
+		}
+		return lease.ErrLost
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// gone says of a lease that nobody holds whether its job was canceled.
+func (q *Queue) gone(ctx context.Context, l *lease.Lease) error {
+	j, err := q.store.Get(ctx, l.Account, l.JobID)
+	if err == nil && j.Status == job.Canceled {
+		return nil
+	}
+	return lease.ErrLost
+}
+
+// Renew implements lease.Control.
+func (q *Queue) Renew(ctx context.Context, l *lease.Lease) (lease.Credentials, error) {
+	k := key{l.TaskID, l.Epoch}
+	q.mu.Lock()
+	h := q.held[k]
+	q.mu.Unlock()
+	if h == nil {
+		return lease.Credentials{}, lease.ErrLost
+	}
+	c, err := q.o.Credentials.Issue(ctx, h.job, l.Epoch)
+	if err != nil {
+		return lease.Credentials{}, err
+	}
+	q.mu.Lock()
+	_, still := q.held[k]
+	old := h.access
+	h.access = c.AccessKeyID
+	q.mu.Unlock()
+	if !still {
+		q.o.Credentials.Revoke(c.AccessKeyID)
+		return lease.Credentials{}, lease.ErrLost
+	}
+	// Requests under way with the old ones end with it; the store's client asks again.
+	q.o.Credentials.Revoke(old)
+	return c, nil
+}
+
+// Finish implements lease.Control.
+func (q *Queue) Finish(ctx context.Context, l *lease.Lease, r lease.Result) error {
+	err := q.store.Finish(ctx, l.TaskID, l.Epoch, r, q.o.Clock.Now())
+	if err == nil || errors.Is(err, lease.ErrLost) {
+		q.end(key{l.TaskID, l.Epoch}, false)
+	}
+	return err
+}
+
+// Release implements lease.Control.
+func (q *Queue) Release(ctx context.Context, l *lease.Lease) error {
+	err := q.store.Release(ctx, l.TaskID, l.Epoch, q.o.Clock.Now())
+	if err == nil || errors.Is(err, lease.ErrLost) {
+		q.end(key{l.TaskID, l.Epoch}, false)
+	}
+	if err == nil {
+		q.announce(&q.fresh)
+	}
+	return err
+}
+
+// Void ends all leases: the workers that held them are gone. Their tasks can be claimed again at once.
+func (q *Queue) Void(ctx context.Context) error {
+	ended, err := q.store.Void(ctx, q.o.Clock.Now())
+	q.ended(ended)
+	return err
+}
+
+func (q *Queue) ended(list []store.Ended) {
+	for _, e := range list {
+		q.o.Log.Warn("lease ended without its worker", "task", e.TaskID, "epoch", e.Epoch, "again", e.Again)
+		q.end(key{e.TaskID, e.Epoch}, false)
+	}
+	if len(list) > 0 {
+		q.announce(&q.fresh)
+	}
+}
+
+// Pauses of the rescuer.
+const (
+	storePause = time.Second
+	// maxNap bounds how long the rescuer sleeps, for the jobs that progress too long.
+	maxNap = time.Minute
+)
+
+// Run rescues leases at their deadlines until ctx ends.
+func (q *Queue) Run(ctx context.Context) error {
+	for {
+		moved := q.signal(&q.moved)
+		next, err := q.store.NextDeadline(ctx)
+		var wake <-chan time.Time
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			q.o.Log.Error("read the next deadline", "err", err)
+			wake = q.o.Clock.After(storePause)
+		case !next.IsZero():
+			wake = q.o.Clock.After(min(maxNap, max(0, next.Sub(q.o.Clock.Now()))))
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-moved:
+			continue
+		case <-wake:
+		}
+		ended, err := q.store.Expire(ctx, q.o.Clock.Now())
+		if err != nil && ctx.Err() == nil {
+			q.o.Log.Error("end leases that ran out", "err", err)
+		}
+		q.ended(ended)
+	}
+}

@@ -1,0 +1,238 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"darkroom/internal/audit"
+	"darkroom/internal/job"
+	"darkroom/internal/store"
+)
+
+// queryer is a transaction or the read pool.
+type queryer interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+func get(ctx context.Context, q queryer, account, id string) (*job.Job, error) {
+	var text []byte
+	err := q.QueryRowContext(ctx, "SELECT record FROM jobs WHERE account = ? AND id = ?", account, id).Scan(&text)
+	return decode(text, err)
+}
+
+func decode(text []byte, err error) (*job.Job, error) {
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, job.ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	j := new(job.Job)
+	if err := json.Unmarshal(text, j); err != nil {
+		return nil, fmt.Errorf("read the record of a job: %w", err)
+	}
+	return j, nil
+}
+
+func put(ctx context.Context, tx *sql.Tx, j *job.Job) error {
+	text, err := json.Marshal(j)
+	if err != nil {
+		return fmt.Errorf("write the record of a job: %w", err)
+	}
+	started := int64(0)
+	if !j.Started.IsZero() {
+		started = j.Started.UnixMicro()
+	}
+	_, err = tx.ExecContext(ctx, "UPDATE jobs SET status = ?, record = ?, started = ? WHERE account = ? AND id = ?", j.Status, string(text), started, j.Account, j.ID)
+	return err
+}
+
+// Submit implements store.Store.
+func (s *Store) Submit(ctx context.Context, j *job.Job, now time.Time) (*job.Job, error) {
+	recorded := j
+	err := s.change(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		recorded = j
+		var token any
+		if j.ClientToken != "" {
+			token = j.ClientToken
+			var text []byte
+			err := tx.QueryRowContext(ctx, "SELECT record FROM jobs WHERE account = ? AND token = ?", j.Account, j.ClientToken).Scan(&text)
+			first, err := decode(text, err)
+			switch {
+			case errors.Is(err, job.ErrNotFound):
+			case err != nil:
+				return err
+			case first.RequestHash != j.RequestHash:
+				return job.ErrTokenReused
+			default:
+				recorded = first
+				return nil
+			}
+		}
+		text, err := json.Marshal(j)
+		if err != nil {
+			return fmt.Errorf("write the record of a job: %w", err)
+		}
+		if _, err := tx.ExecContext(ctx, "INSERT INTO jobs (account, id, queue, status, token, record) VALUES (?, ?, ?, ?, ?, ?)",
+			j.Account, j.ID, j.Queue, j.Status, token, string(text)); err != nil {
+			return fmt.Errorf("record job %s: %w", j.ID, err)
+		}
+		_, err = tx.ExecContext(ctx, "INSERT INTO tasks (id, account, job, state, priority, created) VALUES (?, ?, ?, 'waiting', ?, ?)",
+			taskID(j), j.Account, j.ID, j.Priority, now.UnixMicro())
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return recorded, nil
+}
+
+// taskID names the one task of a job.
+func taskID(j *job.Job) string { return j.Account + "/" + j.ID }
+
+// Get implements store.Store.
+func (s *Store) Get(ctx context.Context, account, id string) (*job.Job, error) {
+	return get(ctx, s.read, account, id)
+}
+
+// List implements store.Store.
+func (s *Store) List(ctx context.Context, q job.Query) ([]*job.Job, error) {
+	query, args := "SELECT record FROM jobs WHERE account = ?", []any{q.Account}
+	and := func(condition string, value any) {
+		query += " AND " + condition
+		args = append(args, value)
+	}
+	if q.Queue != "" {
+		and("queue = ?", q.Queue)
+	}
+	if q.Status != "" {
+		and("status = ?", q.Status)
+	}
+	order, beyond := "DESC", "id < ?"
+	if q.Ascending {
+		order, beyond = "ASC", "id > ?"
+	}
+	if q.After != "" {
+		and(beyond, q.After)
+	}
+	rows, err := s.read.QueryContext(ctx, query+" ORDER BY id "+order+" LIMIT ?", append(args, q.Limit)...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var jobs []*job.Job
+	for rows.Next() {
+		var text []byte
+		err := rows.Scan(&text)
+		j, err := decode(text, err)
+		if err != nil {
+			return nil, err
+		}
+		jobs = append(jobs, j)
+	}
+	return jobs, rows.Err()
+}
+
+// Count implements store.Store.
+func (s *Store) Count(ctx context.Context, account, queue string) (job.Counts, error) {
+	var c job.Counts
+	for status, n := range map[job.Status]*int{job.Submitted: &c.Submitted, job.Progressing: &c.Progressing} {
+		query, args := "SELECT count(*) FROM jobs WHERE account = ? AND status = ?", []any{account, status}
+		if queue != "" {
+			query, args = query+" AND queue = ?", append(args, queue)
+		}
+		if err := s.read.QueryRowContext(ctx, query, args...).Scan(n); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// event appends to the outbox.
+func event(ctx context.Context, tx *sql.Tx, j *job.Job, status string, now time.Time, more map[string]any) error {
+	detail := map[string]any{
+		"timestamp": now.UnixMilli(), "accountId": j.Account, "queue": j.Queue, "jobId": j.ID, "status": status, "userMetadata": map[string]string{},
+	}
+	var request struct {
+		UserMetadata map[string]string `json:"userMetadata"`
+	}
+	if len(j.Request) > 0 && json.Unmarshal(j.Request, &request) == nil && request.UserMetadata != nil {
+		detail["userMetadata"] = request.UserMetadata
+	}
+	for k, v := range more {
+		detail[k] = v
+	}
+	text, err := json.Marshal(detail)
+	if err != nil {
+		return fmt.Errorf("write an event: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, "INSERT INTO events (account, job, status, time, detail) VALUES (?, ?, ?, ?, ?)", j.Account, j.ID, status, now.UnixMicro(), string(text))
+	return err
+}
+
+// Events implements store.Store.
+func (s *Store) Events(ctx context.Context, after int64, limit int) ([]store.Event, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT sequence, job, status, time, detail FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?", after, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var events []store.Event
+	for rows.Next() {
+		var e store.Event
+		var at int64
+		var detail []byte
+		if err := rows.Scan(&e.Sequence, &e.JobID, &e.Status, &at, &detail); err != nil {
+			return nil, err
+		}
+		e.Time, e.Detail = time.UnixMicro(at).UTC(), detail
+		events = append(events, e)
+	}
+	return events, rows.Err()
+}
+
+// Acknowledge implements store.Store.
+func (s *Store) Acknowledge(ctx context.Context, upTo int64) error {
+	return s.change(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "DELETE FROM events WHERE sequence <= ?", upTo)
+		return err
+	})
+}
+
+// Audit implements store.Store.
+func (s *Store) Audit(ctx context.Context, r audit.Record) error {
+	text, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("write an audit record: %w", err)
+	}
+	return s.change(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "INSERT INTO audit (time, record) VALUES (?, ?)", r.Time.UnixMicro(), string(text))
+		return err
+	})
+}
+
+// Trail implements store.Store.
+func (s *Store) Trail(ctx context.Context, limit int) ([]audit.Record, error) {
+	rows, err := s.read.QueryContext(ctx, "SELECT record FROM audit ORDER BY sequence DESC LIMIT ?", limit)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	var trail []audit.Record
+	for rows.Next() {
+		var text []byte
+		var r audit.Record
+		if err := rows.Scan(&text); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(text, &r); err != nil {
+			return nil, fmt.Errorf("read an audit record: %w", err)
+		}
+		trail = append(trail, r)
+	}
+	return trail, rows.Err()
+}
