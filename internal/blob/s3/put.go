@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -261,6 +262,12 @@ func (s *Store) sendPart(ctx context.Context, run *sending, u blob.Upload, numbe
 	run.parts = append(run.parts, p)
 	run.mu.Unlock()
 	run.free <- buf
+}
+
+// sorted gives the parts in the order of their numbers, once all are sent.
+func (r *sending) sorted() []blob.Part {
+	slices.SortFunc(r.parts, func(a, b blob.Part) int { return a.Number - b.Number })
+	return r.parts
 }
 
 // sendHeld sends a part that is in memory, so that it can be sent again.
