@@ -25,6 +25,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"darkroom/internal/blob"
+	"darkroom/internal/secret"
 )
 
 // Bounds of what is tried again.
@@ -33,15 +34,22 @@ const (
 	maxBackoff  = 5 * time.Second
 )
 
-// Options are what a Store works with. Region, Credentials and Transport are needed.
+// Credentials sign requests.
+type Credentials struct {
+	AccessKeyID     string
+	SecretAccessKey secret.Bytes
+	SessionToken    secret.Bytes // none for a long-term key
+}
+
+// Options are what a Store works with. Region, Credentials and Client are needed.
 type Options struct {
 	Endpoint  string // URL; empty means that of AWS
 	Region    string
 	PathStyle bool // the bucket in the path instead of the host name
-	// Credentials sign the requests. They are asked for at every request, and so can be renewed.
-	Credentials aws.CredentialsProvider
-	// Transport carries the requests. Redirects are not followed.
-	Transport http.RoundTripper
+	// Credentials are asked for at every request, so that they can be renewed.
+	Credentials func(context.Context) (Credentials, error)
+	// Client carries the requests. Redirects are not followed, whatever it does.
+	Client *http.Client
 }
 
 // Store is a client of an S3 endpoint. It implements blob.Store and is safe for concurrent use. Conditions on writes, and which keys can be
@@ -53,20 +61,18 @@ type Store struct {
 
 var _ blob.Store = (*Store)(nil)
 
-// New returns a store behind an endpoint. Nothing is sent yet, and nothing is read from the environment. It panics without an option that is
-// needed: a transport of its own would be a second way out.
-func New(o Options) *Store {
-	if o.Region == "" || o.Credentials == nil || o.Transport == nil {
-		panic("blob/s3: Options needs Region, Credentials and Transport")
+// New returns a store behind an endpoint. Nothing is sent yet, and nothing is read from the environment.
+func New(o Options) (*Store, error) {
+	if o.Region == "" || o.Credentials == nil || o.Client == nil {
+		return nil, errors.New("an S3 store needs Region, Credentials and Client")
 	}
+	client := *o.Client
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	options := s3.Options{
 		Region:       o.Region,
 		UsePathStyle: o.PathStyle,
-		Credentials:  o.Credentials,
-		HTTPClient: &http.Client{
-			Transport:     o.Transport,
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
+		Credentials:  aws.CredentialsProviderFunc(o.retrieve),
+		HTTPClient:   &client,
 		Retryer: retry.NewStandard(func(r *retry.StandardOptions) {
 			r.MaxAttempts, r.MaxBackoff = maxAttempts, maxBackoff
 		}),
@@ -80,7 +86,15 @@ func New(o Options) *Store {
 	if o.Endpoint != "" {
 		options.BaseEndpoint = aws.String(strings.TrimSuffix(o.Endpoint, "/"))
 	}
-	return &Store{client: s3.New(options), region: o.Region}
+	return &Store{client: s3.New(options), region: o.Region}, nil
+}
+
+func (o Options) retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := o.Credentials(ctx)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	return aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: string(c.SecretAccessKey.Reveal()), SessionToken: string(c.SessionToken.Reveal())}, nil
 }
 
 // codes give the codes of a server their meaning.
