@@ -2,13 +2,329 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"errors"
+	"flag"
+	"fmt"
 	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
 
-	"darkroom/internal/blob"
+	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
+
+	"darkroom/internal/api"
+	"darkroom/internal/audit"
+	"darkroom/internal/config"
+	"darkroom/internal/gateway"
+	"darkroom/internal/identity"
+	"darkroom/internal/pki"
+	"darkroom/internal/plan"
+	"darkroom/internal/queue"
+	"darkroom/internal/s3api"
+	"darkroom/internal/secret"
+	"darkroom/internal/secret/keyfile"
+	"darkroom/internal/store/sqlite"
 )
 
-func serve(context.Context, []string, io.Writer, io.Writer) error      { return errors.New("later") }
-func env(context.Context, []string, io.Writer, io.Writer) error        { return errors.New("later") }
-func workerMain(context.Context, []string, io.Writer, io.Writer) error { return errors.New("later") }
-func serverStore(string) (blob.Store, error)                           { return nil, errors.New("later") }
+// The files of the data directory.
+const (
+	databaseFile = "darkroom.db"
+	objectsDir   = "objects"
+	tlsDir       = "tls"
+	endpointFile = "endpoint.json"
+)
+
+// endpoint is what env needs to know of a server; it is in the data directory while and after the server runs.
+type endpoint struct {
+	URL     string `json:"url"`
+	Region  string `json:"region"`
+	Account string `json:"account"`
+}
+
+func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := flags("serve", "--data DIR", stderr)
+	cfg, err := config.FromArgs(fs, args)
+	var wrong *config.Error
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return err
+	case errors.As(err, &wrong), err != nil:
+		return &usageError{err.Error()}
+	}
+	log := logger(stderr, cfg.Level())
+	if cfg.InsecureHTTP {
+		if err := gateway.CheckInsecure(cfg.Listen); err != nil {
+			return &usageError{err.Error()}
+		}
+	}
+	s, err := open(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return s.run(ctx, stdout)
+}
+
+// server is the control plane with everything that serve wires together.
+type server struct {
+	cfg       config.Config
+	log       *slog.Logger
+	records   *sqlite.Store
+	queue     *queue.Queue
+	gateway   *gateway.Gateway
+	tls       *pki.Authority
+	objects   io.Closer
+	worker    *localWorker
+	strangers audit.Ring
+}
+
+func open(cfg config.Config, log *slog.Logger) (*server, error) {
+	s := &server{cfg: cfg, log: log}
+	if err := s.open(); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *server) open() error {
+	cfg := s.cfg
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	master, created, err := keyfile.Load(cfg.Data, rand.Reader)
+	if err != nil {
+		return fmt.Errorf("load the master key: %w", err)
+	}
+	if created {
+		s.log.Info("made a new master key; back it up: without it nothing that is stored here can be read", "file", keyfile.Name)
+	}
+	// The object store locks the directory: from here on nobody else uses it.
+	objects, closer, err := openObjects(cfg, master)
+	if err != nil {
+		return err
+	}
+	s.objects = closer
+	root, created, err := identity.LoadRoot(cfg.Data, rand.Reader)
+	if err != nil {
+		return fmt.Errorf("load the account root's credentials: %w", err)
+	}
+	if created {
+		s.log.Info("made the account root's access key", "file", identity.CredentialsFile, "accessKeyId", root.AccessKeyID)
+	}
+	if s.records, err = sqlite.Open(filepath.Join(cfg.Data, databaseFile)); err != nil {
+		return fmt.Errorf("open the records: %w", err)
+	}
+	people := identity.New(cfg.Account, root, time.Now)
+	s.queue = queue.New(s.records, queue.Options{
+		Region: cfg.Region, Credentials: &issuer{account: cfg.Account, sessions: people.Sessions}, Log: s.log,
+	})
+	if err := s.queue.Void(context.Background()); err != nil {
+		return fmt.Errorf("take back the leases of an earlier run: %w", err)
+	}
+	tokens, err := secret.Derive(master, "api page tokens")
+	if err != nil {
+		return err
+	}
+	s.worker = newLocalWorker(s)
+	mediaconvert, err := api.New(api.Options{
+		Queue: s.queue, Region: cfg.Region, TokenKey: tokens, QueueCreated: s.created(),
+		Check: func(j *types.JobSettings) ([]plan.Refusal, []plan.Refusal) {
+			return plan.Check(j, s.worker.capabilities())
+		},
+	})
+	if err != nil {
+		return err
+	}
+	s3, err := s3api.New(s3api.Options{Store: objects, Region: cfg.Region, Account: cfg.Account, Encrypted: cfg.S3.Endpoint == ""})
+	if err != nil {
+		return err
+	}
+	s.gateway, err = gateway.New(gateway.Options{
+		Services:   []gateway.Service{mediaconvert, s3},
+		Default:    "mediaconvert",
+		Region:     cfg.Region,
+		Identities: people,
+		Audit:      s.audit,
+		Log:        s.log,
+		Ready:      s.ready,
+	})
+	if err != nil {
+		return err
+	}
+	if cfg.InsecureHTTP {
+		return nil
+	}
+	sealer, err := secret.NewSealer(master, "certificate authority", rand.Reader)
+	if err != nil {
+		return err
+	}
+	host, _, err := net.SplitHostPort(cfg.Listen)
+	if err != nil {
+		return err
+	}
+	s.tls, _, err = pki.Open(filepath.Join(cfg.Data, tlsDir), append([]string{host}, cfg.Hosts...), sealer, time.Now)
+	return err
+}
+
+// created is when the installation was made: the age of its first file.
+func (s *server) created() time.Time {
+	st, err := os.Stat(filepath.Join(s.cfg.Data, keyfile.Name))
+	if err != nil {
+		return time.Now()
+	}
+	return st.ModTime()
+}
+
+func (s *server) close() {
+	if s.records != nil {
+		if err := s.records.Close(); err != nil {
+			s.log.Error("close the records", "err", err)
+		}
+	}
+	if s.objects != nil {
+		if err := s.objects.Close(); err != nil {
+			s.log.Error("close the object store", "err", err)
+		}
+	}
+}
+
+// run serves until ctx ends: first no new claims and no new requests, then what runs has the time of --drain.
+func (s *server) run(ctx context.Context, stdout io.Writer) error {
+	listener, err := net.Listen("tcp", s.cfg.Listen)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	background := make(chan error, 2)
+	go func() { background <- s.queue.Run(ctx) }()
+	// The worker says what it can do before the first request is answered.
+	workerDone := make(chan struct{})
+	go func() {
+		defer close(workerDone)
+		if err := s.worker.run(ctx); err != nil {
+			stop(err)
+		}
+	}()
+	select {
+	case <-s.worker.ready:
+	case <-workerDone:
+		_ = listener.Close()
+		if ctx.Err() != nil && context.Cause(ctx) != nil {
+			return context.Cause(ctx)
+		}
+		return errors.New("the worker did not start")
+	case <-ctx.Done():
+	}
+	url := "https://" + listener.Addr().String()
+	if s.cfg.InsecureHTTP {
+		url = "http://" + listener.Addr().String()
+	}
+	if err := s.announce(url); err != nil {
+		_ = listener.Close()
+		return err
+	}
+	fmt.Fprintf(stdout, "darkroom is listening on %s\n  eval \"$(darkroom env --data %s)\"\n", url, s.cfg.Data)
+	s.log.Info("listening", "url", url, "region", s.cfg.Region, "account", s.cfg.Account)
+	if s.cfg.InsecureHTTP {
+		err = s.gateway.Run(ctx, listener, nil, s.cfg.Drain)
+	} else {
+		err = s.gateway.Run(ctx, listener, s.tls.TLS(), s.cfg.Drain)
+	}
+	stop(err)
+	<-workerDone
+	<-background
+	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
+		err = cause
+	}
+	s.log.Info("stopped", "err", err)
+	return err
+}
+
+// announce writes the endpoint for env.
+func (s *server) announce(url string) error {
+	b, err := json.Marshal(endpoint{url, s.cfg.Region, s.cfg.Account})
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(s.cfg.Data, endpointFile)
+	if err := os.WriteFile(name+".tmp", b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(name+".tmp", name)
+}
+
+// ready says what does not work.
+func (s *server) ready(ctx context.Context) []gateway.Problem {
+	var p []gateway.Problem
+	if _, err := s.queue.Count(ctx, s.cfg.Account, ""); err != nil {
+		s.log.Error("the records do not answer", "err", err)
+		p = append(p, gateway.Problem{Name: "records", Message: "the records do not answer"})
+	}
+	return append(p, s.worker.problems()...)
+}
+
+// workerArgs are the arguments of the worker process; none is a secret.
+func (s *server) workerArgs() ([]string, error) {
+	ffmpeg, err := program(s.cfg.FFmpeg)
+	if err != nil {
+		return nil, err
+	}
+	ffprobe, err := program(s.cfg.FFprobe)
+	if err != nil {
+		return nil, err
+	}
+	n := s.cfg.Worker.Concurrency
+	if n == 0 {
+		// An encoder fills about four processors; one job at a time on less.
+		n = max(1, runtime.NumCPU()/4)
+	}
+	return []string{
+		"worker", "--ffmpeg", ffmpeg, "--ffprobe", ffprobe, "--region", s.cfg.Region, "--concurrency", strconv.Itoa(n),
+		"--drain", s.cfg.Drain.String(), "--log-level", s.cfg.LogLevel, "--require-sandbox=" + strconv.FormatBool(s.cfg.RequireSandbox),
+	}, nil
+}
+
+func env(_ context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := flags("env", "--data DIR", stderr)
+	data := fs.String("data", config.Default().Data, "data directory of the server")
+	rest, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(rest) > 0 {
+		return usagef("unexpected argument %q", rest[0])
+	}
+	e, dir, err := readEndpoint(*data)
+	if err != nil {
+		return err
+	}
+	fmt.Fprint(stdout, shell(e, dir))
+	return nil
+}
+
+func readEndpoint(data string) (endpoint, string, error) {
+	dir, err := filepath.Abs(data)
+	if err != nil {
+		return endpoint{}, "", err
+	}
+	b, err := os.ReadFile(filepath.Join(dir, endpointFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return endpoint{}, "", fmt.Errorf("no server has run on %s yet: start it with darkroom serve --data %s", data, data)
+	}
+	if err != nil {
+		return endpoint{}, "", err
+	}
+	var e endpoint
+	if err := json.Unmarshal(b, &e); err != nil {
+		return endpoint{}, "", fmt.Errorf("read %s: %w", endpointFile, err)
+	}
+	return e, dir, nil
+}

@@ -114,7 +114,7 @@ func (o *oneJob) Release(context.Context, *lease.Lease) error { return nil }
 // worker makes a worker of this process for the engine and a store.
 func (e *engine) worker(control lease.Control, store blob.Store, log *slog.Logger, heartbeat time.Duration) *worker.Worker {
 	return worker.New(worker.Options{
-		Name: "local", Control: control, Open: func(worker.CredentialSource) blob.Store { return store },
+		Name: "local", Control: control, Open: func(worker.CredentialSource) (blob.Store, error) { return store, nil },
 		Sandbox: e.sandbox, FFmpeg: e.ffmpeg, FFprobe: e.ffprobe, Engine: e.capabilities.Engine,
 		Concurrency: 1, Heartbeat: heartbeat, Log: log,
 	})

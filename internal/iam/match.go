@@ -35,6 +35,17 @@ func wildcard(pattern, s string) bool {
 	i, j := 0, 0
 	for j < len(s) {
 		switch {
+		case escaped(pattern[i:]):
+			// ${*}, ${?} and ${$} are the characters themselves.
+			if pattern[i+2] == s[j] {
+				i += escapeLength
+				j++
+			} else if star >= 0 {
+				mark += width(s[mark:])
+				i, j = star+1, mark
+			} else {
+				return false
+			}
 		case i < len(pattern) && pattern[i] == '*':
 			star, mark = i, j
 			i++
@@ -52,6 +63,19 @@ func wildcard(pattern, s string) bool {
 		}
 	}
 	return strings.Trim(pattern[i:], "*") == ""
+}
+
+// escapeLength is the length of ${*}.
+const escapeLength = 4
+
+// escaped reports whether a pattern begins with one of the language's literals.
+func escaped(pattern string) bool {
+	return strings.HasPrefix(pattern, "${*}") || strings.HasPrefix(pattern, "${?}") || strings.HasPrefix(pattern, "${$}")
+}
+
+// Literal returns the pattern that matches s and nothing else.
+func Literal(s string) string {
+	return strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}").Replace(s)
 }
 
 // width returns the length of the first character of s, 1 where it is not UTF-8.

@@ -121,6 +121,15 @@ func (r *run) heartbeat(ctx context.Context, stop context.CancelCauseFunc) {
 	}
 }
 
+// open opens the store under the credentials of the lease and carries out the job.
+func (r *run) open(ctx context.Context) (lease.Result, error) {
+	var err error
+	if r.store, err = r.worker.o.Open(r.credentials(r.lease.Credentials)); err != nil {
+		return lease.Result{}, err
+	}
+	return r.do(ctx)
+}
+
 // do carries out the job. An error is a *job.Error, or something unforeseen.
 func (r *run) do(ctx context.Context) (lease.Result, error) {
 	r.set(func(p *lease.Progress) { p.Phase = job.Probing }, true)

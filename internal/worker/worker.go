@@ -22,7 +22,7 @@ type Options struct {
 	Name    string
 	Control lease.Control
 	// Open gives the object store as the bearer of the credentials sees it. It asks credentials anew whenever they are about to expire.
-	Open    func(credentials CredentialSource) blob.Store
+	Open    func(credentials CredentialSource) (blob.Store, error)
 	Sandbox *sandbox.Sandbox
 	// FFmpeg and FFprobe are absolute paths; Engine is how the version is recorded.
 	FFmpeg, FFprobe, Engine string
@@ -113,7 +113,6 @@ func (w *Worker) Do(ctx context.Context, l *lease.Lease) {
 	defer stop(nil)
 	r := &run{worker: w, lease: l, log: log, reported: make(chan struct{}, 1)}
 	r.progress.Engine = w.o.Engine
-	r.store = w.o.Open(r.credentials(l.Credentials))
 
 	var watchers sync.WaitGroup
 	watch, unwatch := context.WithCancel(ctx)
@@ -130,7 +129,7 @@ func (w *Worker) Do(ctx context.Context, l *lease.Lease) {
 		}
 	})
 	watchers.Go(func() { r.heartbeat(watch, stop) })
-	result, err := r.do(ctx)
+	result, err := r.open(ctx)
 	unwatch()
 	watchers.Wait()
 

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"darkroom/internal/blob"
+	"darkroom/internal/blob/s3"
+	"darkroom/internal/plan"
+	"darkroom/internal/sandbox"
+	"darkroom/internal/worker"
+	"darkroom/internal/workerapi"
+)
+
+// heartbeat is how often a worker extends its leases.
+const heartbeat = 5 * time.Second
+
+// hello is what a worker says of itself when it starts.
+type hello struct {
+	Capabilities plan.Capabilities `json:"capabilities"`
+	Missing      []sandbox.Layer   `json:"missingLayers"`
+}
+
+// workerMain is the worker process: it finds the control plane behind descriptor 3 and ends with it.
+func workerMain(ctx context.Context, args []string, _, stderr io.Writer) error {
+	fs := flags("worker", "(started by serve)", stderr)
+	var ef engineFlags
+	engineVars(fs, &ef)
+	region := fs.String("region", "us-east-1", "region that requests are signed for")
+	concurrency := fs.Int("concurrency", 1, "jobs at once")
+	drain := fs.Duration("drain", 30*time.Second, "how long a stop waits for running jobs")
+	level := fs.String("log-level", "info", "debug, info, warn, error")
+	if _, err := parse(fs, args); err != nil {
+		return err
+	}
+	var lv slog.Level
+	if err := lv.UnmarshalText([]byte(*level)); err != nil {
+		return &usageError{err.Error()}
+	}
+	log := logger(stderr, lv).With("process", "worker")
+	conn, err := sandbox.ChildConn()
+	if err != nil {
+		return err
+	}
+	transport := workerapi.Transport(conn)
+	client := workerapi.NewClient(transport)
+	e, err := newEngine(ctx, ef)
+	if err != nil {
+		return err
+	}
+	for _, l := range e.sandbox.Report().Layers {
+		if !l.Present {
+			log.Warn("a part of the sandbox is missing", "layer", string(l.Layer), "detail", l.Detail)
+		}
+	}
+	said, err := json.Marshal(hello{e.capabilities, e.sandbox.Report().Missing()})
+	if err != nil {
+		return err
+	}
+	name := fmt.Sprintf("local-%d", os.Getpid())
+	if err := client.Hello(ctx, name, said); err != nil {
+		return err
+	}
+	w := worker.New(worker.Options{
+		Name: name, Control: client, Sandbox: e.sandbox, FFmpeg: e.ffmpeg, FFprobe: e.ffprobe, Engine: e.capabilities.Engine,
+		Concurrency: *concurrency, Drain: *drain, Heartbeat: heartbeat, Log: log,
+		Open: func(source worker.CredentialSource) (blob.Store, error) {
+			return s3.New(s3.Options{
+				Endpoint: "http://control", Region: *region, PathStyle: true, Client: &http.Client{Transport: transport},
+				Credentials: func(ctx context.Context) (s3.Credentials, error) {
+					c, err := source(ctx)
+					return s3.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}, err
+				},
+			})
+		},
+	})
+	return w.Run(ctx)
+}

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"darkroom/internal/audit"
+	"darkroom/internal/blob"
+	"darkroom/internal/blob/dir"
+	"darkroom/internal/blob/s3"
+	"darkroom/internal/config"
+	"darkroom/internal/egress"
+	"darkroom/internal/gateway"
+	"darkroom/internal/identity"
+	"darkroom/internal/pki"
+	"darkroom/internal/secret"
+)
+
+// openObjects opens what s3:// means: the embedded encrypted store, or the external endpoint of the configuration. The embedded one locks the data
+// directory in both cases, so that two servers never share it.
+func openObjects(cfg config.Config, master secret.Bytes) (blob.Store, io.Closer, error) {
+	embedded, err := dir.Open(dir.Options{Dir: filepath.Join(cfg.Data, objectsDir), Key: master, Random: rand.Reader})
+	if err != nil {
+		return nil, nil, err
+	}
+	if cfg.S3.Endpoint == "" {
+		return embedded, embedded, nil
+	}
+	external, err := externalStore(cfg)
+	if err != nil {
+		_ = embedded.Close()
+		return nil, nil, err
+	}
+	return external, embedded, nil
+}
+
+func externalStore(cfg config.Config) (blob.Store, error) {
+	door, err := newEgress(cfg.Egress)
+	if err != nil {
+		return nil, err
+	}
+	root, err := identity.ReadCredentials(cfg.S3.CredentialsFile)
+	if err != nil {
+		return nil, fmt.Errorf("read s3.credentials_file: %w", err)
+	}
+	region := cfg.S3.Region
+	if region == "" {
+		region = cfg.Region
+	}
+	return s3.New(s3.Options{
+		Endpoint: cfg.S3.Endpoint, Region: region, PathStyle: cfg.S3.PathStyle, Credentials: staticCredentials(root), Client: door.Client(egress.Storage),
+	})
+}
+
+func staticCredentials(root identity.Root) func(context.Context) (s3.Credentials, error) {
+	return func(context.Context) (s3.Credentials, error) {
+		return s3.Credentials{AccessKeyID: root.AccessKeyID, SecretAccessKey: root.SecretAccessKey}, nil
+	}
+}
+
+// newEgress opens the addresses of the configuration.
+func newEgress(c config.Egress) (*egress.Door, error) {
+	var rules []egress.Rule
+	for i, a := range c.Allow {
+		net, err := netip.ParsePrefix(a.Net)
+		if err != nil {
+			return nil, fmt.Errorf("egress.allow[%d].net: %w", i, err)
+		}
+		r := egress.Rule{Net: net, Ports: a.Ports}
+		for _, p := range a.For {
+			r.For = append(r.For, egress.Purpose(p))
+		}
+		rules = append(rules, r)
+	}
+	return egress.New(rules, c.CAFile)
+}
+
+// serverStore reaches the objects of a running server as its account root.
+func serverStore(data string) (blob.Store, error) {
+	e, abs, err := readEndpoint(data)
+	if err != nil {
+		return nil, err
+	}
+	root, err := identity.ReadCredentials(filepath.Join(abs, identity.CredentialsFile))
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{ForceAttemptHTTP2: true}
+	if pem, err := os.ReadFile(filepath.Join(abs, tlsDir, pki.CertificateFile)); err == nil {
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM(pem)
+		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	}
+	return s3.New(s3.Options{
+		Endpoint: e.URL, Region: e.Region, PathStyle: true, Credentials: staticCredentials(root), Client: &http.Client{Transport: transport},
+	})
+}
+
+// outcomes in the words of the audit trail.
+var outcomes = map[gateway.Outcome]audit.Outcome{gateway.Granted: audit.Granted, gateway.Refused: audit.Denied}
+
+// audit records a decision of the gateway. Refusals of callers who could not be told are kept in a bounded ring, so that nobody without a key
+// can fill the disk.
+func (s *server) audit(ctx context.Context, r gateway.Record) error {
+	rec := audit.Record{
+		Time: r.Time, RequestID: r.RequestID, Principal: r.Principal.ARN, AccessKeyID: r.Principal.AccessKeyID, SourceIP: r.SourceIP,
+		UserAgent: r.UserAgent, Service: r.Service, Action: r.Operation, Outcome: outcomes[r.Outcome], Reason: r.Reason,
+	}
+	for _, c := range r.Checks {
+		rec.Resources = append(rec.Resources, c.Resource)
+	}
+	if rec.Principal == "" {
+		s.strangers.Add(rec)
+		return nil
+	}
+	return s.queue.Audit(ctx, rec)
+}
