@@ -1,0 +1,137 @@
+package s3api_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"darkroom/internal/blob"
+	"darkroom/internal/blob/blobtest"
+	"darkroom/internal/blob/dir"
+	"darkroom/internal/blob/s3"
+	"darkroom/internal/gateway"
+	"darkroom/internal/iam"
+	"darkroom/internal/s3api"
+	"darkroom/internal/secret"
+	"darkroom/internal/sigv4"
+)
+
+const (
+	account    = "111122223333"
+	region     = "eu-test-1"
+	rootID     = "AKIAROOT"
+	userID     = "AKIAUSER"
+	testSecret = "a secret of forty characters, or so 1234"
+)
+
+// people are the root, and a user who may read below shared/ of every bucket.
+type people struct{}
+
+func (people) Find(id string) (sigv4.Key, iam.Principal, bool) {
+	key := sigv4.Key{Secret: secret.New([]byte(testSecret))}
+	switch id {
+	case rootID:
+		return key, iam.Principal{Type: iam.Root, Account: account, ARN: "arn:aws:iam::" + account + ":root", AccessKeyID: id}, true
+	case userID:
+		return key, iam.Principal{Type: iam.User, Account: account, ARN: "arn:aws:iam::" + account + ":user/ann", AccessKeyID: id, Policies: []iam.Statement{
+			{Effect: iam.Allow, Actions: []string{"s3:GetObject"}, Resources: []string{"arn:aws:s3:::*/shared/*"}},
+			{Effect: iam.Allow, Actions: []string{"s3:PutObject", "s3:DeleteObject"}, Resources: []string{"arn:aws:s3:::*/own/*"}},
+		}}, true
+	}
+	return sigv4.Key{}, iam.Principal{}, false
+}
+
+// peer is a server of the API over an encrypted directory, and its clients.
+type peer struct {
+	*httptest.Server
+	store blob.Store
+}
+
+func (p *peer) root() *awss3.Client { return p.client(rootID) }
+
+// client is the SDK's own client with its defaults: checksums for everything, trailers over TLS.
+func (p *peer) client(id string, change ...func(*awss3.Options)) *awss3.Client {
+	o := awss3.Options{
+		Region: region, BaseEndpoint: aws.String(p.URL), UsePathStyle: true, HTTPClient: p.Client(), RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider(id, testSecret, ""),
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	return awss3.New(o)
+}
+
+// newPeer starts a server. The store may be wrapped.
+func newPeer(t testing.TB, wrap func(blob.Store) blob.Store) *peer {
+	t.Helper()
+	key := make([]byte, secret.KeySize)
+	var store blob.Store
+	embedded, err := dir.Open(dir.Options{Dir: t.TempDir(), Key: secret.New(key), Random: rand.Reader})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store = embedded
+	if wrap != nil {
+		store = wrap(store)
+	}
+	service, err := s3api.New(s3api.Options{Store: store, Region: region, Account: account, Encrypted: true, Domains: []string{"objects.test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := gateway.New(gateway.Options{
+		Services: []gateway.Service{service}, Default: "s3", Region: region, Identities: people{},
+		Audit: func(context.Context, gateway.Record) error { return nil },
+		Log:   slog.New(slog.NewTextHandler(io.Discard, nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(g.Handler())
+	server.Config = gateway.NewServer(g.Handler(), nil, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	t.Cleanup(func() {
+		server.Close()
+		if err := embedded.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return &peer{server, store}
+}
+
+// TestConformance runs the suite of stores through everything: the client driver, TLS, signatures, the API, the encrypted directory.
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, nil)
+	store, err := s3.New(s3.Options{
+		Endpoint: p.URL, Region: region, PathStyle: true, Client: p.Client(),
+		Credentials: func(context.Context) (s3.Credentials, error) {
+			return s3.Credentials{AccessKeyID: rootID, SecretAccessKey: secret.New([]byte(testSecret))}, nil
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	blobtest.Run(t, blobtest.Target{Store: store})
+}
+
+func TestNewNeeds(t *testing.T) {
+	t.Parallel()
+	for _, o := range []s3api.Options{{}, {Region: "r", Account: "1"}} {
+		if _, err := s3api.New(o); err == nil {
+			t.Errorf("%+v was taken", o)
+		}
+	}
+}
+
+var _ = http.MethodGet
+var _ = errors.Is
