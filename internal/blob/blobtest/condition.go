@@ -13,38 +13,30 @@ import (
 
 var conditionRequirements = []requirement{
 	{"condition: reads", driver, func(t *testing.T, s blob.Store) {
-		b := newBucket(t, s)
-		info := put(t, s, b, "k", []byte("x"))
-		past, future := time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-		tests := []struct {
-			name string
-			c    blob.Conditions
-			want error
-		}{
-			{"If-Match", blob.Conditions{IfMatch: info.ETag}, nil},
-			{"If-Match any", blob.Conditions{IfMatch: "*"}, nil},
-			{"If-Match another", blob.Conditions{IfMatch: "aaaa"}, blob.ErrPreconditionFailed},
-			{"If-None-Match", blob.Conditions{IfNoneMatch: info.ETag}, blob.ErrNotModified},
-			{"If-None-Match another", blob.Conditions{IfNoneMatch: "aaaa"}, nil},
-			{"If-Modified-Since past", blob.Conditions{IfModifiedSince: past}, nil},
-			{"If-Modified-Since future", blob.Conditions{IfModifiedSince: future}, blob.ErrNotModified},
-			{"If-Unmodified-Since past", blob.Conditions{IfUnmodifiedSince: past}, blob.ErrPreconditionFailed},
-			{"If-Unmodified-Since future", blob.Conditions{IfUnmodifiedSince: future}, nil},
-			{"If-Match wins over If-Unmodified-Since", blob.Conditions{IfMatch: info.ETag, IfUnmodifiedSince: past}, nil},
-			{"If-None-Match wins over If-Modified-Since", blob.Conditions{IfNoneMatch: "aaaa", IfModifiedSince: future}, nil},
-		}
-		for _, tt := range tests {
-			o, err := s.Get(t.Context(), b, "k", nil, tt.c)
-			if !errors.Is(err, tt.want) {
-				t.Errorf("get %s: got %v, want %v", tt.name, err, tt.want)
+		testReads(t, s, func(i blob.Info) []readCondition {
+			past, future := i.LastModified.Add(-time.Hour), i.LastModified.Add(time.Hour)
+			return []readCondition{
+				{"If-Match", blob.Conditions{IfMatch: i.ETag}, nil},
+				{"If-Match any", blob.Conditions{IfMatch: "*"}, nil},
+				{"If-Match another", blob.Conditions{IfMatch: "aaaa"}, blob.ErrPreconditionFailed},
+				{"If-None-Match", blob.Conditions{IfNoneMatch: i.ETag}, blob.ErrNotModified},
+				{"If-None-Match any", blob.Conditions{IfNoneMatch: "*"}, blob.ErrNotModified},
+				{"If-None-Match another", blob.Conditions{IfNoneMatch: "aaaa"}, nil},
+				{"If-Modified-Since past", blob.Conditions{IfModifiedSince: past}, nil},
+				{"If-Unmodified-Since past", blob.Conditions{IfUnmodifiedSince: past}, blob.ErrPreconditionFailed},
+				{"If-Unmodified-Since future", blob.Conditions{IfUnmodifiedSince: future}, nil},
+				{"If-Match wins over If-Unmodified-Since", blob.Conditions{IfMatch: i.ETag, IfUnmodifiedSince: past}, nil},
 			}
-			if err == nil {
-				readAll(t, o)
+		})
+	}},
+	{"condition: times are compared in whole seconds", server, func(t *testing.T, s blob.Store) {
+		testReads(t, s, func(i blob.Info) []readCondition {
+			return []readCondition{
+				{"If-Modified-Since it was", blob.Conditions{IfModifiedSince: i.LastModified}, blob.ErrNotModified},
+				{"If-Unmodified-Since it was", blob.Conditions{IfUnmodifiedSince: i.LastModified}, nil},
+				{"If-None-Match wins over If-Modified-Since", blob.Conditions{IfNoneMatch: "aaaa", IfModifiedSince: i.LastModified}, nil},
 			}
-			if _, err := s.Head(t.Context(), b, "k", tt.c); !errors.Is(err, tt.want) {
-				t.Errorf("head %s: got %v, want %v", tt.name, err, tt.want)
-			}
-		}
+		})
 	}},
 	{"condition: writes", server, func(t *testing.T, s blob.Store) {
 		ctx, b := t.Context(), newBucket(t, s)
@@ -94,4 +86,33 @@ var conditionRequirements = []requirement{
 			wantBody(t, s, b, key, content(byte(first), 1000))
 		}
 	}},
+}
+
+// readCondition is a condition of a read, and what it leads to.
+type readCondition struct {
+	name string
+	c    blob.Conditions
+	want error
+}
+
+// testReads tries conditions, made for an object, on reads of it.
+func testReads(t *testing.T, s blob.Store, conditions func(blob.Info) []readCondition) {
+	b := newBucket(t, s)
+	put(t, s, b, "k", []byte("x"))
+	info, err := s.Head(t.Context(), b, "k", blob.Conditions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range conditions(info) {
+		o, err := s.Get(t.Context(), b, "k", nil, tt.c)
+		if !errors.Is(err, tt.want) {
+			t.Errorf("get %s: got %v, want %v", tt.name, err, tt.want)
+		}
+		if err == nil {
+			readAll(t, o)
+		}
+		if _, err := s.Head(t.Context(), b, "k", tt.c); !errors.Is(err, tt.want) {
+			t.Errorf("head %s: got %v, want %v", tt.name, err, tt.want)
+		}
+	}
 }
