@@ -50,7 +50,7 @@ aws s3 ls --recursive --human-readable s3://films/out/
 step "5. does it play?"
 aws s3 cp --no-progress --quiet --recursive s3://films/out/ "$work/got/"
 check() { # check FILE: decode all of it
-	ffmpeg -v error -xerror -allowed_extensions ALL -i "$1" -f null - </dev/null
+	ffmpeg -v error -xerror -i "$1" -f null - </dev/null
 	printf '  %-28s %s\n' "${1#"$work/got/"}" "$(ffprobe -v error -show_entries stream=codec_name,width,height -of compact=nk=1:p=0 "$1" | tr '|\n' ' ,' | sed 's/,$//')"
 }
 check "$work/got/mp4/bunny.mp4"

@@ -351,7 +351,7 @@ func (r *run) transcoded(p *plan.Plan, f ffmpeg.Progress) {
 			pr.PhasePercent = percent
 			pr.Percent = probedPercent + percent*(transcodedPercent-probedPercent)/100
 		}
-	}, false)
+	}, true)
 }
 
 // A source may be so much shorter than it says, for rounding and for sound that ends before the picture, and no more.
