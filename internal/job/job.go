@@ -58,16 +58,16 @@ type Job struct {
 	RetryCount     int
 	ClientToken    string          // clientRequestToken, unique in the account when not empty
 	RequestHash    string          // hex SHA-256 of the canonical request, to tell a repeat from a conflict
-	Request        json.RawMessage // every other member of CreateJob as accepted (userMetadata, tags, statusUpdateInterval, …)
-	Settings       json.RawMessage // JobSettings, camelCase
+	Request        json.RawMessage `json:",omitempty"` // every other member of CreateJob as accepted (userMetadata, tags, statusUpdateInterval, …)
+	Settings       json.RawMessage `json:",omitempty"` // JobSettings, camelCase
 	Submitted      time.Time
 	Started        time.Time // zero until PROGRESSING
 	Finished       time.Time // zero until final
 	ErrorCode      int
 	ErrorMessage   string
-	OutputDetails  json.RawMessage // outputGroupDetails of a complete job
-	Messages       json.RawMessage // {"info":[],"warning":[]}
-	Warnings       json.RawMessage
+	OutputDetails  json.RawMessage `json:",omitempty"` // outputGroupDetails of a complete job
+	Messages       json.RawMessage `json:",omitempty"` // {"info":[],"warning":[]}
+	Warnings       json.RawMessage `json:",omitempty"`
 	CancelAsked    bool
 	EngineVersion  string // of ffmpeg, recorded when the job starts
 	LastStatusTime time.Time

@@ -1,0 +1,392 @@
+// Package queuetest is the suite that a queue passes over every store.
+package queuetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"darkroom/internal/job"
+	"darkroom/internal/lease"
+	"darkroom/internal/queue"
+	"darkroom/internal/secret"
+	"darkroom/internal/store"
+	"darkroom/internal/store/storetest"
+)
+
+// Credentials is an issuer that remembers.
+type Credentials struct {
+	mu      sync.Mutex // guards what follows
+	n       int
+	live    map[string]bool
+	refuse  map[string]*job.Error // by job id
+	failing error
+}
+
+// Issue implements queue.Credentials.
+func (c *Credentials) Issue(_ context.Context, j *job.Job, _ int64) (lease.Credentials, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.refuse[j.ID]; e != nil {
+		return lease.Credentials{}, e
+	}
+	if c.failing != nil {
+		return lease.Credentials{}, c.failing
+	}
+	c.n++
+	id := fmt.Sprintf("ASIA%d", c.n)
+	c.live[id] = true
+	return lease.Credentials{AccessKeyID: id, SecretAccessKey: secret.New([]byte("s"))}, nil
+}
+
+// Revoke implements queue.Credentials.
+func (c *Credentials) Revoke(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.live, id)
+}
+
+func (c *Credentials) alive() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.live)
+}
+
+// clock is moved by the test. Sleepers are woken when it passes them.
+type clock struct {
+	mu       sync.Mutex // guards what follows
+	now      time.Time
+	sleepers []sleeper
+	slept    chan struct{} // receives when somebody goes to sleep
+}
+
+type sleeper struct {
+	at time.Time
+	c  chan time.Time
+}
+
+func newClock() *clock {
+	return &clock{now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC), slept: make(chan struct{}, 100)}
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) After(d time.Duration) <-chan time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := sleeper{c.now.Add(d), make(chan time.Time, 1)}
+	if d <= 0 {
+		s.c <- c.now
+	} else {
+		c.sleepers = append(c.sleepers, s)
+	}
+	c.slept <- struct{}{}
+	return s.c
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+	var rest []sleeper
+	for _, s := range c.sleepers {
+		if s.at.After(c.now) {
+			rest = append(rest, s)
+		} else {
+			s.c <- c.now
+		}
+	}
+	c.sleepers = rest
+}
+
+type fixture struct {
+	*queue.Queue
+	creds *Credentials
+	clock *clock
+}
+
+// Run tries a queue over stores that open gives.
+func Run(t *testing.T, open func(t *testing.T) store.Store) {
+	for _, c := range []struct {
+		name string
+		test func(t *testing.T, f *fixture)
+	}{
+		{"a claim wakes when a job comes", wakes},
+		{"only one of many waiting claims gets a job", oneGets},
+		{"a cancel reaches the worker", cancelReaches},
+		{"a claim that is given up hands nothing out", givenUp},
+		{"a lease is rescued at its deadline", rescued},
+		{"a report holds the rescue off", heldOff},
+		{"credentials live as long as their lease", credentials},
+		{"a role that does not exist fails its job alone", refusedRole},
+		{"a failing issuer loses nothing", failingIssuer},
+		{"renewed credentials replace the old ones", renew},
+		{"void wakes the next claim", void},
+		{"finish twice", finishTwice},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			f := &fixture{creds: &Credentials{live: map[string]bool{}, refuse: map[string]*job.Error{}}, clock: newClock()}
+			f.Queue = queue.New(open(t), queue.Options{Region: "us-east-1", Credentials: f.creds, Clock: f.clock})
+			c.test(t, f)
+		})
+	}
+}
+
+func (f *fixture) submit(t *testing.T, n int) *job.Job {
+	t.Helper()
+	j, err := f.Submit(t.Context(), storetest.Job(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+func (f *fixture) claim(t *testing.T) *lease.Lease {
+	t.Helper()
+	l, err := f.Claim(t.Context(), "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func wakes(t *testing.T, f *fixture) {
+	got := make(chan *lease.Lease, 1)
+	go func() {
+		l, err := f.Claim(context.Background(), "w")
+		if err != nil {
+			t.Error(err)
+		}
+		got <- l
+	}()
+	j := f.submit(t, 1)
+	if l := <-got; l.JobID != j.ID || l.Attempt != 1 || l.Credentials.AccessKeyID == "" || string(l.Settings) != string(j.Settings) {
+		t.Errorf("lease: %+v", l)
+	}
+}
+
+func oneGets(t *testing.T, f *fixture) {
+	ctx, stop := context.WithCancel(t.Context())
+	const claims = 8
+	got := make(chan *lease.Lease, claims)
+	var all sync.WaitGroup
+	for range claims {
+		all.Go(func() {
+			if l, err := f.Claim(ctx, "w"); err == nil {
+				got <- l
+			}
+		})
+	}
+	f.submit(t, 1)
+	<-got
+	stop()
+	all.Wait()
+	if len(got) != 0 {
+		t.Errorf("%d more leases on one job", len(got))
+	}
+}
+
+func cancelReaches(t *testing.T, f *fixture) {
+	j := f.submit(t, 1)
+	l := f.claim(t)
+	said := make(chan error, 1)
+	go func() { said <- f.Wait(context.Background(), l) }()
+	if err := f.Cancel(t.Context(), j.Account, j.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-said; err != nil {
+		t.Errorf("Wait: got %v, want nil", err)
+	}
+	// A worker that asks later hears the same.
+	if err := f.Wait(t.Context(), l); err != nil {
+		t.Errorf("Wait afterwards: got %v, want nil", err)
+	}
+	if _, err := f.Report(t.Context(), l, lease.Progress{}); !errors.Is(err, lease.ErrLost) {
+		t.Errorf("Report: got %v, want ErrLost", err)
+	}
+	if f.creds.alive() != 0 {
+		t.Error("the credentials of a canceled job live")
+	}
+}
+
+func givenUp(t *testing.T, f *fixture) {
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	f.submit(t, 1)
+	if l, err := f.Claim(ctx, "w"); !errors.Is(err, context.Canceled) || l != nil {
+		t.Errorf("got %v, %v", l, err)
+	}
+	if l := f.claim(t); l.Attempt != 1 {
+		t.Errorf("attempt %d, want 1", l.Attempt)
+	}
+}
+
+// run starts the rescuer and returns when it sleeps.
+func (f *fixture) run(t *testing.T) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := f.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	t.Cleanup(func() { stop(); <-done })
+}
+
+func rescued(t *testing.T, f *fixture) {
+	f.submit(t, 1)
+	l := f.claim(t)
+	f.run(t)
+	<-f.clock.slept
+	lost := make(chan error, 1)
+	go func() { lost <- f.Wait(context.Background(), l) }()
+	f.clock.advance(queue.DefaultLease - time.Nanosecond)
+	select {
+	case err := <-lost:
+		t.Fatalf("rescued before the deadline: %v", err)
+	default:
+	}
+	f.clock.advance(time.Nanosecond)
+	if err := <-lost; !errors.Is(err, lease.ErrLost) {
+		t.Errorf("Wait: got %v, want ErrLost", err)
+	}
+	next := f.claim(t)
+	if next.TaskID != l.TaskID || next.Epoch != l.Epoch+1 || next.Attempt != 2 || !next.Started.Equal(l.Started) {
+		t.Errorf("rescued lease: %+v", next)
+	}
+	if err := f.Finish(t.Context(), l, lease.Result{}); !errors.Is(err, lease.ErrLost) {
+		t.Errorf("the late worker's finish: got %v, want ErrLost", err)
+	}
+}
+
+func heldOff(t *testing.T, f *fixture) {
+	f.submit(t, 1)
+	l := f.claim(t)
+	f.run(t)
+	<-f.clock.slept
+	for range 5 {
+		f.clock.advance(queue.DefaultLease / 2)
+		deadline, err := f.Report(t.Context(), l, lease.Progress{Phase: job.Transcoding})
+		if err != nil || !deadline.Equal(f.clock.Now().Add(queue.DefaultLease)) {
+			t.Fatalf("Report = %v, %v", deadline, err)
+		}
+	}
+}
+
+func credentials(t *testing.T, f *fixture) {
+	for n, end := range []func(l *lease.Lease) error{
+		func(l *lease.Lease) error { return f.Finish(t.Context(), l, lease.Result{}) },
+		func(l *lease.Lease) error { return f.Release(t.Context(), l) },
+		func(l *lease.Lease) error { return f.Cancel(t.Context(), l.Account, l.JobID) },
+	} {
+		f.submit(t, n)
+		l := f.claim(t)
+		if f.creds.alive() != 1 {
+			t.Fatalf("%d credentials live, want 1", f.creds.alive())
+		}
+		if err := end(l); err != nil {
+			t.Fatal(err)
+		}
+		if f.creds.alive() != 0 {
+			t.Errorf("end %d: the credentials outlive the lease", n)
+		}
+		if n == 1 { // released: take it out of the way
+			if err := f.Cancel(t.Context(), l.Account, l.JobID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+func refusedRole(t *testing.T, f *fixture) {
+	f.creds.refuse[storetest.Job(1).ID] = job.Errorf(1433, "no such role")
+	bad, good := f.submit(t, 1), f.submit(t, 2)
+	if l := f.claim(t); l.JobID != good.ID {
+		t.Errorf("claimed %s, want %s", l.JobID, good.ID)
+	}
+	j, err := f.Get(t.Context(), bad.Account, bad.ID)
+	if err != nil || j.Status != job.Errored || j.ErrorCode != 1433 || j.ErrorMessage != "no such role" {
+		t.Errorf("job: %+v, %v", j, err)
+	}
+}
+
+func failingIssuer(t *testing.T, f *fixture) {
+	f.creds.failing = errors.New("too many sessions")
+	f.submit(t, 1)
+	if _, err := f.Claim(t.Context(), "w"); err == nil {
+		t.Fatal("no error")
+	}
+	f.creds.mu.Lock()
+	f.creds.failing = nil
+	f.creds.mu.Unlock()
+	if l := f.claim(t); l.Attempt != 1 {
+		t.Errorf("attempt %d, want 1: the failure was not the worker's", l.Attempt)
+	}
+}
+
+func renew(t *testing.T, f *fixture) {
+	f.submit(t, 1)
+	l := f.claim(t)
+	c, err := f.Renew(t.Context(), l)
+	if err != nil || c.AccessKeyID == l.Credentials.AccessKeyID || f.creds.alive() != 1 {
+		t.Errorf("renewed %v, %v; %d live", c.AccessKeyID, err, f.creds.alive())
+	}
+	if err := f.Finish(t.Context(), l, lease.Result{}); err != nil {
+		t.Fatal(err)
+	}
+	if f.creds.alive() != 0 {
+		t.Error("renewed credentials outlive the lease")
+	}
+	if _, err := f.Renew(t.Context(), l); !errors.Is(err, lease.ErrLost) {
+		t.Errorf("Renew after the end: got %v, want ErrLost", err)
+	}
+}
+
+func void(t *testing.T, f *fixture) {
+	f.submit(t, 1)
+	l := f.claim(t)
+	got := make(chan *lease.Lease, 1)
+	go func() {
+		next, err := f.Claim(context.Background(), "w2")
+		if err != nil {
+			t.Error(err)
+		}
+		got <- next
+	}()
+	if err := f.Void(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if next := <-got; next.TaskID != l.TaskID || next.Epoch != l.Epoch+1 {
+		t.Errorf("lease: %+v", next)
+	}
+	if err := f.Wait(t.Context(), l); !errors.Is(err, lease.ErrLost) {
+		t.Errorf("Wait of the voided lease: got %v, want ErrLost", err)
+	}
+}
+
+func finishTwice(t *testing.T, f *fixture) {
+	j := f.submit(t, 1)
+	l := f.claim(t)
+	for range 2 {
+		if err := f.Finish(t.Context(), l, lease.Result{}); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := f.Cancel(t.Context(), j.Account, j.ID); !errors.Is(err, job.ErrFinished) {
+		t.Errorf("cancel: got %v, want ErrFinished", err)
+	}
+	c, err := f.Count(t.Context(), j.Account, j.Queue)
+	if err != nil || c != (job.Counts{}) {
+		t.Errorf("counts: %+v, %v", c, err)
+	}
+}
