@@ -226,8 +226,10 @@ func TestCreateJobRefuses(t *testing.T) {
 		{"empty token", `"clientRequestToken":""`, "", 400, bad, "/clientRequestToken: Should have 1 to 256 characters"},
 		{"token too long", `"clientRequestToken":"` + strings.Repeat("t", 257) + `"`, "", 400, bad, "/clientRequestToken: Should have 1 to 256 characters"},
 		{"unknown member", `"speed":1`, "", 400, bad, `: unknown member "speed"`},
-		{"no wait", `"hopDestinations":[{"queue":"other"}]`, "", 400, bad,
-			"/hopDestinations/0/waitMinutes: You specified the following wait time for this job before queue hopping: 'null'."},
+		{
+			"no wait", `"hopDestinations":[{"queue":"other"}]`, "", 400, bad,
+			"/hopDestinations/0/waitMinutes: You specified the following wait time for this job before queue hopping: 'null'.",
+		},
 		{"wait of nothing", `"hopDestinations":[{"waitMinutes":0,"queue":"other"}]`, "", 400, bad, "/hopDestinations/0/waitMinutes: You specified"},
 		{"wait too long", `"hopDestinations":[{"waitMinutes":4321,"queue":"other"}]`, "", 400, bad, "/hopDestinations/0/waitMinutes: You specified"},
 		{"hop to nowhere", `"hopDestinations":[{"waitMinutes":1}]`, "", 400, bad, "/hopDestinations/0: queue is a required property"},
@@ -237,14 +239,20 @@ func TestCreateJobRefuses(t *testing.T) {
 		{"invalid settings", `"settings":{"adAvailOffset":7}`, "settings", 400, bad, "/adAvailOffset: Should be a multiple of 8 | : a rule of the whole"},
 		{"invalid before not offered", `"settings":{"adAvailOffset":-7},"jobTemplate":"t"`, "settings", 400, bad, "/adAvailOffset: Should be a multiple of 8"},
 		{"invalid before an unknown queue", `"settings":{"adAvailOffset":7},"queue":"q"`, "settings", 400, bad, "/adAvailOffset: Should be a multiple of 8"},
-		{"all that is invalid", `"settings":{"adAvailOffset":7},"clientRequestToken":""`, "settings", 400, bad,
-			"/clientRequestToken: Should have 1 to 256 characters (was 0) | /adAvailOffset: Should be a multiple of 8 | : a rule of the whole"},
+		{
+			"all that is invalid", `"settings":{"adAvailOffset":7},"clientRequestToken":""`, "settings", 400, bad,
+			"/clientRequestToken: Should have 1 to 256 characters (was 0) | /adAvailOffset: Should be a multiple of 8 | : a rule of the whole",
+		},
 		{"unknown queue", `"queue":"other"`, "", 404, "NotFoundException", "The queue arn:aws:mediaconvert:eu-west-1:111122223333:queues/other does not exist."},
 		{"queue of another region", `"queue":"arn:aws:mediaconvert:us-east-1:111122223333:queues/Default"`, "", 404, "NotFoundException", "The queue arn:aws:mediaconvert:us-east-1"},
-		{"queue of another account", `"queue":"arn:aws:mediaconvert:eu-west-1:999988887777:queues/Default"`, "", 403, "AccessDeniedException",
-			"User: arn:aws:iam::111122223333:root is not authorized to perform: mediaconvert:CreateJob on resource: arn:aws:mediaconvert:eu-west-1:999988887777:queues/Default"},
-		{"role of another account", `"role":"arn:aws:iam::999988887777:role/R"`, "role", 403, "AccessDeniedException",
-			"User: arn:aws:iam::111122223333:root is not authorized to perform: iam:PassRole on resource: arn:aws:iam::999988887777:role/R"},
+		{
+			"queue of another account", `"queue":"arn:aws:mediaconvert:eu-west-1:999988887777:queues/Default"`, "", 403, "AccessDeniedException",
+			"User: arn:aws:iam::111122223333:root is not authorized to perform: mediaconvert:CreateJob on resource: arn:aws:mediaconvert:eu-west-1:999988887777:queues/Default",
+		},
+		{
+			"role of another account", `"role":"arn:aws:iam::999988887777:role/R"`, "role", 403, "AccessDeniedException",
+			"User: arn:aws:iam::111122223333:root is not authorized to perform: iam:PassRole on resource: arn:aws:iam::999988887777:role/R",
+		},
 		{"case of a queue", `"queue":"default"`, "", 404, "NotFoundException", "The queue "},
 		{"empty queue", `"queue":""`, "", 404, "NotFoundException", "The queue "},
 		{"acceleration", `"accelerationSettings":{"mode":"ENABLED"}`, "", 400, bad, offered + "/accelerationSettings/mode: ENABLED is not carried out"},
@@ -254,11 +262,15 @@ func TestCreateJobRefuses(t *testing.T) {
 		{"template", `"jobTemplate":"t"`, "", 400, bad, offered + "/jobTemplate: "},
 		{"reserved queue", `"simulateReservedQueue":"ENABLED"`, "", 400, bad, offered + "/simulateReservedQueue: ENABLED"},
 		{"settings not offered", `"settings":{"adAvailOffset":8}`, "settings", 400, bad, offered + "/adAvailOffset: ad markers are not carried out"},
-		{"all that is not offered", `"settings":{"adAvailOffset":8},"jobTemplate":"t","jobEngineVersion":"1"`, "settings", 400, bad,
-			offered + "/jobEngineVersion: there is one engine, which cannot be chosen | /jobTemplate: job templates are not carried out | /adAvailOffset: ad markers"},
-		{"too many presets", `"settings":{"outputGroups":[{"outputs":[` +
-			many(201, func(i int) string { return `{"preset":"p` + string(rune('a'+i/26)) + string(rune('a'+i%26)) + `"}` }) + `]}]}`, "settings", 400, bad,
-			"The request names more than 200 resources."},
+		{
+			"all that is not offered", `"settings":{"adAvailOffset":8},"jobTemplate":"t","jobEngineVersion":"1"`, "settings", 400, bad,
+			offered + "/jobEngineVersion: there is one engine, which cannot be chosen | /jobTemplate: job templates are not carried out | /adAvailOffset: ad markers",
+		},
+		{
+			"too many presets", `"settings":{"outputGroups":[{"outputs":[` +
+				many(201, func(i int) string { return `{"preset":"p` + string(rune('a'+i/26)) + string(rune('a'+i%26)) + `"}` }) + `]}]}`, "settings", 400, bad,
+			"The request names more than 200 resources.",
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -352,8 +364,12 @@ func TestFailures(t *testing.T) {
 		b := newBench(t, nil)
 		b.queue.err = errors.New("disk of the inside is full")
 		for _, call := range [][2]string{
-			{"POST", "/2017-08-29/jobs"}, {"GET", "/2017-08-29/jobs"}, {"GET", "/2017-08-29/jobs/1515368087458-qnoxtd"},
-			{"DELETE", "/2017-08-29/jobs/1515368087458-qnoxtd"}, {"GET", "/2017-08-29/queues"}, {"GET", "/2017-08-29/queues/Default"},
+			{"POST", "/2017-08-29/jobs"},
+			{"GET", "/2017-08-29/jobs"},
+			{"GET", "/2017-08-29/jobs/1515368087458-qnoxtd"},
+			{"DELETE", "/2017-08-29/jobs/1515368087458-qnoxtd"},
+			{"GET", "/2017-08-29/queues"},
+			{"GET", "/2017-08-29/queues/Default"},
 		} {
 			body := ""
 			if call[0] == "POST" {

@@ -97,8 +97,12 @@ func TestUnknownPath(t *testing.T) {
 		method, path string
 		status       int
 	}{
-		{"GET", "/", 404}, {"GET", "/2017-08-29/films", 404}, {"POST", "/2018-01-01/jobs", 404}, {"GET", "/2017-08-29/jobs/a/b", 404},
-		{"PATCH", "/2017-08-29/jobs", 405}, {"POST", "/2017-08-29/queues/Default", 405},
+		{"GET", "/", 404},
+		{"GET", "/2017-08-29/films", 404},
+		{"POST", "/2018-01-01/jobs", 404},
+		{"GET", "/2017-08-29/jobs/a/b", 404},
+		{"PATCH", "/2017-08-29/jobs", 405},
+		{"POST", "/2017-08-29/queues/Default", 405},
 	} {
 		resp, body := b.send("ROOT", tt.method, tt.path, "")
 		if resp.StatusCode != tt.status || resp.Header.Get("X-Amzn-ErrorType") != "UnknownOperationException" {

@@ -88,7 +88,6 @@ type traf struct {
 	base                 int64  // decode time of the next sample
 	position             uint64 // where the next sample's data begins, from the start of the moof
 	gap                  uint64 // bytes to skip before the next sample
-	payload              uint64 // bytes of samples so far
 	samples              []sampleInfo
 }
 

@@ -52,9 +52,7 @@ type Reader struct {
 // fragment is what is left of the fragment being read.
 type fragment struct {
 	samples []sampleInfo // not yet returned
-	skip    uint64       // bytes of mdat before the first of them
 	left    uint64       // bytes of mdat
-	moof    int64        // size of the moof, header included
 }
 
 type sampleInfo struct {

@@ -83,8 +83,10 @@ func TestRead(t *testing.T) {
 		{"no drain", "drain: 0s", want(func(c *Config) { c.Drain = 0 })},
 		{"account without leading zero", "account: 123456789012", want(func(c *Config) { c.Account = "123456789012" })},
 		{"empty section", "s3:\n", Default()},
-		{"http store on loopback", "s3: {endpoint: 'http://127.0.0.1:7070', credentials_file: c}",
-			want(func(c *Config) { c.S3 = S3{Endpoint: "http://127.0.0.1:7070", CredentialsFile: "c"} })},
+		{
+			"http store on loopback", "s3: {endpoint: 'http://127.0.0.1:7070', credentials_file: c}",
+			want(func(c *Config) { c.S3 = S3{Endpoint: "http://127.0.0.1:7070", CredentialsFile: "c"} }),
+		},
 		{"all interfaces", "listen: ':9443'", want(func(c *Config) { c.Listen = ":9443" })},
 	}
 	for _, tt := range tests {
@@ -263,10 +265,16 @@ func TestFlagsOverrideFile(t *testing.T) {
 		{"file alone", []string{"--config", file}, fullConfig()},
 		{"flag before the file", []string{"--region", "eu-west-1", "--config", file}, over(func(c *Config) { c.Region = "eu-west-1" })},
 		{"flag after the file", []string{"--config", file, "--region", "eu-west-1"}, over(func(c *Config) { c.Region = "eu-west-1" })},
-		{"back to the default", []string{"--config", file, "--region", "us-east-1", "--require-sandbox=false", "--worker-concurrency=0"},
-			over(func(c *Config) { c.Region, c.RequireSandbox, c.Worker.Concurrency = "us-east-1", false, 0 })},
-		{"hosts replace hosts", []string{"--config", file, "--hosts", "a.example", "--hosts", "b.example"},
-			over(func(c *Config) { c.Hosts = []string{"a.example", "b.example"} })},
+		{
+			"back to the default",
+			[]string{"--config", file, "--region", "us-east-1", "--require-sandbox=false", "--worker-concurrency=0"},
+			over(func(c *Config) { c.Region, c.RequireSandbox, c.Worker.Concurrency = "us-east-1", false, 0 }),
+		},
+		{
+			"hosts replace hosts",
+			[]string{"--config", file, "--hosts", "a.example", "--hosts", "b.example"},
+			over(func(c *Config) { c.Hosts = []string{"a.example", "b.example"} }),
+		},
 		{"a bad value in the file is mended", []string{"--config", file, "--s3-region", "eu-west-3"}, over(func(c *Config) { c.S3.Region = "eu-west-3" })},
 	}
 	for _, tt := range tests {

@@ -26,8 +26,10 @@ func (g *Gateway) authenticate(r *http.Request, x *exchange) (signed *http.Reque
 	}
 	service, ok := g.services[credential.Scope.Service]
 	if !ok {
-		return r, nil, &sigv4.Error{Kind: sigv4.WrongService, Presigned: credential.Presigned,
-			Message: "Credential should be scoped to correct service."}
+		return r, nil, &sigv4.Error{
+			Kind: sigv4.WrongService, Presigned: credential.Presigned,
+			Message: "Credential should be scoped to correct service.",
+		}
 	}
 	x.service = service
 	want := sigv4.Expectation{Region: g.region, Now: g.now()}

@@ -114,7 +114,8 @@ func (b *bench) trail() []Record {
 
 // operation is one that echoes its body and shows what the service sees.
 func operation(name, resource string) *Operation {
-	return &Operation{Name: name, Checks: []iam.Check{{Action: "mediaconvert:" + name, Resource: resource}},
+	return &Operation{
+		Name: name, Checks: []iam.Check{{Action: "mediaconvert:" + name, Resource: resource}},
 		Serve: func(w http.ResponseWriter, r *http.Request) error {
 			body, err := io.ReadAll(r.Body)
 			if err != nil {
@@ -128,7 +129,8 @@ func operation(name, resource string) *Operation {
 			h.Set("X-Seen-Origin", fmt.Sprintf("internal=%v secure=%v ip=%s", Internal(r.Context()), Secure(r.Context()), SourceIP(r.Context())))
 			_, err = w.Write(body)
 			return err
-		}}
+		},
+	}
 }
 
 func newBench(t *testing.T, edit func(*Options)) *bench {
@@ -265,9 +267,11 @@ func TestGranted(t *testing.T) {
 			{"s3 empty", call{service: "s3", method: "PUT", path: "/films/x"}, "", 0, "", ""},
 			{"s3 unsigned", call{service: "s3", method: "PUT", path: "/films/x", body: "film", payload: sigv4.UnsignedPayload}, "film", 4, "", ""},
 			{"s3 trailer", call{service: "s3", method: "PUT", path: "/films/x", body: chunked, payload: sigv4.StreamingUnsignedTrailer, header: map[string]string{
-				"Content-Encoding": "gzip,aws-chunked", "X-Amz-Decoded-Content-Length": "4", "X-Amz-Trailer": "x-amz-checksum-crc32"}}, "four", 4, "AAAAAA==", "gzip"},
+				"Content-Encoding": "gzip,aws-chunked", "X-Amz-Decoded-Content-Length": "4", "X-Amz-Trailer": "x-amz-checksum-crc32",
+			}}, "four", 4, "AAAAAA==", "gzip"},
 			{"s3 trailer alone", call{service: "s3", method: "PUT", path: "/films/x", body: chunked, payload: sigv4.StreamingUnsignedTrailer, header: map[string]string{
-				"Content-Encoding": "aws-chunked", "X-Amz-Decoded-Content-Length": "4", "X-Amz-Trailer": "x-amz-checksum-crc32"}}, "four", 4, "AAAAAA==", ""},
+				"Content-Encoding": "aws-chunked", "X-Amz-Decoded-Content-Length": "4", "X-Amz-Trailer": "x-amz-checksum-crc32",
+			}}, "four", 4, "AAAAAA==", ""},
 			{"forged origin", call{header: map[string]string{"X-Forwarded-For": "10.0.0.1", "X-Forwarded-Proto": "https", "Forwarded": "for=10.0.0.1"}}, "", 0, "", ""},
 		} {
 			t.Run(server.name+"/"+tt.name, func(t *testing.T) {
@@ -537,9 +541,12 @@ func TestVerifiedStream(t *testing.T) {
 	}{
 		"hash": {call{service: "s3", method: "PUT", path: "/f/x", body: "film", payload: hexSHA("another")}, "PayloadMismatch"},
 		"trailer": {call{service: "s3", method: "PUT", path: "/f/x", body: "4\r\nfour\r\n0\r\n\r\n", payload: sigv4.StreamingUnsignedTrailer, header: map[string]string{
-			"X-Amz-Decoded-Content-Length": "4", "X-Amz-Trailer": "x-amz-checksum-crc32"}}, "BadTrailer"},
-		"chunk signature": {call{service: "s3", method: "PUT", path: "/f/x", payload: sigv4.StreamingSigned, header: map[string]string{"X-Amz-Decoded-Content-Length": "4"},
-			body: "4;chunk-signature=" + hexSHA("") + "\r\nfour\r\n"}, "BadSignature"},
+			"X-Amz-Decoded-Content-Length": "4", "X-Amz-Trailer": "x-amz-checksum-crc32",
+		}}, "BadTrailer"},
+		"chunk signature": {call{
+			service: "s3", method: "PUT", path: "/f/x", payload: sigv4.StreamingSigned, header: map[string]string{"X-Amz-Decoded-Content-Length": "4"},
+			body: "4;chunk-signature=" + hexSHA("") + "\r\nfour\r\n",
+		}, "BadSignature"},
 	} {
 		answer, body := do(t, server.Client(), tt.call.request(t, server.URL))
 		if kind, _, _ := strings.Cut(body, " "); kind != tt.want || answer.StatusCode != 403 {
@@ -615,10 +622,18 @@ func TestHealth(t *testing.T) {
 		{"alive with a fault", []Problem{fault}, true, "GET", "/healthz", 200, `{"status":"ok"}`},
 		{"ready", nil, false, "GET", "/readyz", 200, `{"status":"ready"}`},
 		{"head", nil, false, "HEAD", "/readyz", 200, ``},
-		{"warning", []Problem{warning}, false, "GET", "/readyz", 200,
-			`{"status":"ready","problems":[{"name":"sandbox","message":"no user namespaces","warning":true}]}`},
-		{"fault", []Problem{warning, fault}, false, "GET", "/readyz", 503,
-			`{"status":"not ready","problems":[{"name":"sandbox","message":"no user namespaces","warning":true},{"name":"store","message":"does not answer","warning":false}]}`},
+		{
+			"warning",
+			[]Problem{warning},
+			false, "GET", "/readyz", 200,
+			`{"status":"ready","problems":[{"name":"sandbox","message":"no user namespaces","warning":true}]}`,
+		},
+		{
+			"fault",
+			[]Problem{warning, fault},
+			false, "GET", "/readyz", 503,
+			`{"status":"not ready","problems":[{"name":"sandbox","message":"no user namespaces","warning":true},{"name":"store","message":"does not answer","warning":false}]}`,
+		},
 		{"draining", nil, true, "GET", "/readyz", 503, `{"status":"not ready","problems":[{"name":"draining","message":"The server is shutting down.","warning":false}]}`},
 	} {
 		problems = tt.problems
@@ -739,8 +754,10 @@ func TestContextOutsideARequest(t *testing.T) {
 
 func TestNew(t *testing.T) {
 	t.Parallel()
-	good := Options{Services: []Service{&service{name: "a"}}, Default: "a", Region: "r", Identities: people{}, Log: slog.Default(),
-		Audit: func(context.Context, Record) error { return nil }}
+	good := Options{
+		Services: []Service{&service{name: "a"}}, Default: "a", Region: "r", Identities: people{}, Log: slog.Default(),
+		Audit: func(context.Context, Record) error { return nil },
+	}
 	for name, edit := range map[string]func(*Options){
 		"region": func(o *Options) { o.Region = "" }, "identities": func(o *Options) { o.Identities = nil }, "audit": func(o *Options) { o.Audit = nil },
 		"log": func(o *Options) { o.Log = nil }, "default": func(o *Options) { o.Default = "b" },

@@ -331,14 +331,22 @@ func TestDenied(t *testing.T) {
 		denied Denied
 		want   string
 	}{
-		{Denied{user(), Check{"mediaconvert:CreateJob", queue}, Decision{}},
-			"User: arn:aws:iam::111122223333:user/ann is not authorized to perform: mediaconvert:CreateJob on resource: " + queue},
-		{Denied{user(), Check{"mediaconvert:ListQueues", "*"}, Decision{}},
-			"User: arn:aws:iam::111122223333:user/ann is not authorized to perform: mediaconvert:ListQueues"},
-		{Denied{user(), Check{"s3:GetObject", object}, Decision{Effect: Deny, Source: sourceIdentity}},
-			"User: arn:aws:iam::111122223333:user/ann is not authorized to perform: s3:GetObject on resource: " + object + " with an explicit deny in an identity-based policy"},
-		{Denied{user(), Check{"s3:GetObject", object}, Decision{Effect: Deny, Source: sourceSession}},
-			"User: arn:aws:iam::111122223333:user/ann is not authorized to perform: s3:GetObject on resource: " + object + " with an explicit deny in a session policy"},
+		{
+			Denied{user(), Check{"mediaconvert:CreateJob", queue}, Decision{}},
+			"User: arn:aws:iam::111122223333:user/ann is not authorized to perform: mediaconvert:CreateJob on resource: " + queue,
+		},
+		{
+			Denied{user(), Check{"mediaconvert:ListQueues", "*"}, Decision{}},
+			"User: arn:aws:iam::111122223333:user/ann is not authorized to perform: mediaconvert:ListQueues",
+		},
+		{
+			Denied{user(), Check{"s3:GetObject", object}, Decision{Effect: Deny, Source: sourceIdentity}},
+			"User: arn:aws:iam::111122223333:user/ann is not authorized to perform: s3:GetObject on resource: " + object + " with an explicit deny in an identity-based policy",
+		},
+		{
+			Denied{user(), Check{"s3:GetObject", object}, Decision{Effect: Deny, Source: sourceSession}},
+			"User: arn:aws:iam::111122223333:user/ann is not authorized to perform: s3:GetObject on resource: " + object + " with an explicit deny in a session policy",
+		},
 	}
 	for _, tt := range tests {
 		var err error = &tt.denied

@@ -22,8 +22,11 @@ func TestEncode(t *testing.T) {
 		{"nothing", types.Input{}, `{}`},
 		{"pointer to a structure", &sdk.CancelJobOutput{}, `{}`},
 		{"empty list and map", types.Input{InputClippings: []types.InputClipping{}, AudioSelectors: map[string]types.AudioSelector{}}, `{"audioSelectors":{},"inputClippings":[]}`},
-		{"empty string, zero", types.Output{NameModifier: ptr(""), AudioDescriptions: []types.AudioDescription{{AudioType: ptr(int32(0))}}},
-			`{"audioDescriptions":[{"audioType":0}],"nameModifier":""}`},
+		{
+			"empty string, zero",
+			types.Output{NameModifier: ptr(""), AudioDescriptions: []types.AudioDescription{{AudioType: ptr(int32(0))}}},
+			`{"audioDescriptions":[{"audioType":0}],"nameModifier":""}`,
+		},
 		{"map in order", sdk.CreateJobInput{Tags: map[string]string{"b": "1", "a": "2", "C": "3"}}, `{"tags":{"C":"3","a":"2","b":"1"}}`},
 		{"order of the SDK", types.Queue{Name: ptr("n"), Arn: ptr("a"), Description: ptr("d")}, `{"name":"n","arn":"a","description":"d"}`},
 		{"enumeration", types.Queue{Status: types.QueueStatusActive}, `{"status":"ACTIVE"}`},

@@ -22,20 +22,30 @@ func TestMessage(t *testing.T) {
 		{"missing further in", `{"role":"r","settings":{},"accelerationSettings":{}}`, "/accelerationSettings: mode is a required property"},
 		{"above", `{"role":"r","settings":{},"priority":51}`, "/priority: Should be less than or equal to 50 (was 51)"},
 		{"path from the settings", `{"role":"r","settings":{"adAvailOffset":-1001}}`, "/adAvailOffset: Should be greater than or equal to -1000 (was -1001)"},
-		{"enumeration", `{"role":"r","settings":{},"simulateReservedQueue":"YES"}`,
+		{
+			"enumeration", `{"role":"r","settings":{},"simulateReservedQueue":"YES"}`,
 			"You specified an invalid type for 'simulateReservedQueue'. Replace the value with a SimulateReservedQueue (Valid values: 'DISABLED', 'ENABLED'), " +
-				"or remove 'simulateReservedQueue' (if optional), then resubmit your request." + reference + ` (was "YES")`},
-		{"type, inside lists and maps", `{"role":"r","settings":{"inputs":[{},{"audioSelectors":{"A/1":{"tracks":[{}]}}}]}}`,
+				"or remove 'simulateReservedQueue' (if optional), then resubmit your request." + reference + ` (was "YES")`,
+		},
+		{
+			"type, inside lists and maps", `{"role":"r","settings":{"inputs":[{},{"audioSelectors":{"A/1":{"tracks":[{}]}}}]}}`,
 			"You specified an invalid type for 'settings.inputs[1].audioSelectors.A/1.tracks[0]'. Replace the value with a integer, " +
-				"or remove 'settings.inputs[1].audioSelectors.A/1.tracks[0]' (if optional), then resubmit your request." + reference + " (was an object)"},
-		{"pattern, without the value", `{"role":"r","settings":{"inputs":[{"fileInput":"http:/user:password@host/"}]}}`,
-			`/inputs/0/fileInput: Should match the pattern: /^s3://([^\/]+\/+)+((([^\/]*)))|^https?://[^\/].*[^&]$/`},
-		{"characters", `{"role":"r","settings":{"inputs":[{"audioSelectors":{"a":{"customLanguageCode":"en"}}}]}}`,
+				"or remove 'settings.inputs[1].audioSelectors.A/1.tracks[0]' (if optional), then resubmit your request." + reference + " (was an object)",
+		},
+		{
+			"pattern, without the value", `{"role":"r","settings":{"inputs":[{"fileInput":"http:/user:password@host/"}]}}`,
+			`/inputs/0/fileInput: Should match the pattern: /^s3://([^\/]+\/+)+((([^\/]*)))|^https?://[^\/].*[^&]$/`,
+		},
+		{
+			"characters", `{"role":"r","settings":{"inputs":[{"audioSelectors":{"a":{"customLanguageCode":"en"}}}]}}`,
 			"/inputs/0/audioSelectors/a/customLanguageCode: Should have at least 3 characters (was 2) | " +
-				"/inputs/0/audioSelectors/a/customLanguageCode: Should match the pattern: /^[A-Za-z]{3}$/"},
+				"/inputs/0/audioSelectors/a/customLanguageCode: Should match the pattern: /^[A-Za-z]{3}$/",
+		},
 		{"case of a name", `{"role":"r","settings":{"Inputs":[],"oUTPUTGroups":[]}}`, `: unknown member "oUTPUTGroups"; allowed: outputGroups`},
-		{"unknown name", `{"role":"r","settings":{},"accelerationSettings":{"mode":"DISABLED","speed":1}}`,
-			`/accelerationSettings: unknown member "speed"; allowed: mode`},
+		{
+			"unknown name", `{"role":"r","settings":{},"accelerationSettings":{"mode":"DISABLED","speed":1}}`,
+			`/accelerationSettings: unknown member "speed"; allowed: mode`,
+		},
 		{"twice", `{"role":"r","settings":{},"role":"s"}`, "/role: is given more than once"},
 		{"broken", `{"role":"r"`, "Could not parse request body into json: it ends too early: ',' or '}' is expected (byte 11)"},
 		{"no object", `3`, "The request body must be a JSON object (was 3)"},

@@ -39,8 +39,16 @@ func structures() map[string]reflect.Type {
 		visit(reflect.TypeOf(op.input()))
 	}
 	for _, out := range []any{
-		sdk.CreateJobOutput{}, sdk.GetJobsQueryResultsOutput{}, sdk.CreateJobTemplateOutput{}, sdk.CreatePresetOutput{}, sdk.CreateQueueOutput{},
-		sdk.DescribeEndpointsOutput{}, sdk.ListTagsForResourceOutput{}, sdk.ListVersionsOutput{}, sdk.ProbeOutput{}, sdk.PutPolicyOutput{},
+		sdk.CreateJobOutput{},
+		sdk.GetJobsQueryResultsOutput{},
+		sdk.CreateJobTemplateOutput{},
+		sdk.CreatePresetOutput{},
+		sdk.CreateQueueOutput{},
+		sdk.DescribeEndpointsOutput{},
+		sdk.ListTagsForResourceOutput{},
+		sdk.ListVersionsOutput{},
+		sdk.ProbeOutput{},
+		sdk.PutPolicyOutput{},
 	} {
 		visit(reflect.TypeOf(out))
 	}

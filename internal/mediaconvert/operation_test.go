@@ -116,27 +116,39 @@ func TestDecodeRequest(t *testing.T) {
 		faults                          string
 	}{
 		{"path", "GET", "/2017-08-29/jobs/a%2Fb", "", "", &sdk.GetJobInput{Id: ptr("a/b")}, ""},
-		{"query", "GET", "/2017-08-29/jobs", "maxResults=5&order=ASCENDING&queue=a%2Fb+c&status=ERROR&nextToken=", "",
-			&sdk.ListJobsInput{MaxResults: ptr(int32(5)), Order: types.OrderAscending, Queue: ptr("a/b c"), Status: types.JobStatusError, NextToken: ptr("")}, ""},
+		{
+			"query", "GET", "/2017-08-29/jobs", "maxResults=5&order=ASCENDING&queue=a%2Fb+c&status=ERROR&nextToken=", "",
+			&sdk.ListJobsInput{MaxResults: ptr(int32(5)), Order: types.OrderAscending, Queue: ptr("a/b c"), Status: types.JobStatusError, NextToken: ptr("")}, "",
+		},
 		{"presigned", "GET", "/2017-08-29/jobs", "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=0", "", &sdk.ListJobsInput{}, ""},
 		{"path and body", "PUT", "/2017-08-29/queues/q", "", `{"status":"PAUSED"}`, &sdk.UpdateQueueInput{Name: ptr("q"), Status: types.QueueStatusPaused}, ""},
 		{"no body where all is optional", "POST", "/2017-08-29/endpoints", "", "", &sdk.DescribeEndpointsInput{}, ""},
 		{"empty object where nothing is wanted", "DELETE", "/2017-08-29/jobs/x", "", "{}", &sdk.CancelJobInput{Id: ptr("x")}, ""},
-		{"no body where something is required", "POST", "/2017-08-29/jobs", "", "", &sdk.CreateJobInput{},
-			"The 'role' field is required. | The 'settings' field is required."},
+		{
+			"no body where something is required", "POST", "/2017-08-29/jobs", "", "", &sdk.CreateJobInput{},
+			"The 'role' field is required. | The 'settings' field is required.",
+		},
 		{"member of the query in the body", "GET", "/2017-08-29/jobs", "", `{"maxResults":1}`, &sdk.ListJobsInput{}, `: unknown member "maxResults"`},
 		{"member of the body in the query", "POST", "/2017-08-29/endpoints", "mode=DEFAULT", "", &sdk.DescribeEndpointsInput{}, `: unknown member "mode"`},
-		{"out of range", "GET", "/2017-08-29/jobs", "maxResults=21", "", &sdk.ListJobsInput{MaxResults: ptr(int32(21))},
-			"/maxResults: Should be less than or equal to 20 (was 21)"},
-		{"no number", "GET", "/2017-08-29/jobs", "maxResults=1%2B", "", &sdk.ListJobsInput{MaxResults: ptr(int32(0))},
+		{
+			"out of range", "GET", "/2017-08-29/jobs", "maxResults=21", "", &sdk.ListJobsInput{MaxResults: ptr(int32(21))},
+			"/maxResults: Should be less than or equal to 20 (was 21)",
+		},
+		{
+			"no number", "GET", "/2017-08-29/jobs", "maxResults=1%2B", "", &sdk.ListJobsInput{MaxResults: ptr(int32(0))},
 			"You specified an invalid type for 'maxResults'. Replace the value with a integer, or remove 'maxResults' (if optional), then resubmit your request." +
-				reference + ` (was "1+")`},
-		{"no word", "GET", "/2017-08-29/jobs", "order=UP", "", &sdk.ListJobsInput{},
+				reference + ` (was "1+")`,
+		},
+		{
+			"no word", "GET", "/2017-08-29/jobs", "order=UP", "", &sdk.ListJobsInput{},
 			"You specified an invalid type for 'order'. Replace the value with a Order (Valid values: 'ASCENDING', 'DESCENDING'), " +
-				"or remove 'order' (if optional), then resubmit your request." + reference + ` (was "UP")`},
+				"or remove 'order' (if optional), then resubmit your request." + reference + ` (was "UP")`,
+		},
 		{"twice", "GET", "/2017-08-29/jobs", "queue=a&queue=b", "", &sdk.ListJobsInput{}, "/queue: is given more than once"},
-		{"PascalCase in the query", "GET", "/2017-08-29/jobs", "Queue=a", "", &sdk.ListJobsInput{},
-			`: unknown member "Queue"; allowed: maxResults, nextToken, order, queue, status`},
+		{
+			"PascalCase in the query", "GET", "/2017-08-29/jobs", "Queue=a", "", &sdk.ListJobsInput{},
+			`: unknown member "Queue"; allowed: maxResults, nextToken, order, queue, status`,
+		},
 		{"broken query", "GET", "/2017-08-29/jobs", "queue=%zz", "", &sdk.ListJobsInput{}, ": the query cannot be parsed"},
 	}
 	for _, tt := range tests {

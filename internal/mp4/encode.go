@@ -101,7 +101,6 @@ func newEncoder(tables []*Table, o Options) *encoder {
 	return e
 }
 
-func (e *encoder) u8(v ...byte)  { e.b = append(e.b, v...) }
 func (e *encoder) u16(v uint16)  { e.b = binary.BigEndian.AppendUint16(e.b, v) }
 func (e *encoder) u32(v uint32)  { e.b = binary.BigEndian.AppendUint32(e.b, v) }
 func (e *encoder) u64(v uint64)  { e.b = binary.BigEndian.AppendUint64(e.b, v) }

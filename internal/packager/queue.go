@@ -69,7 +69,6 @@ type inbox struct {
 	track   *media.Track
 	batches []*batch
 	ended   bool
-	timing  bool // batches come without data
 }
 
 func newQueue(j *job, tracks int, patient bool) *queue {

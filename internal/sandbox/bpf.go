@@ -114,8 +114,10 @@ func matchSet(set []condition, action uint32) []bpf.Instruction {
 		switch c.test {
 		case isEqual:
 			code = append([]bpf.Instruction{
-				high, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0, SkipTrue: skip + 2},
-				low, bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: c.value, SkipTrue: skip},
+				high,
+				bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: 0, SkipTrue: skip + 2},
+				low,
+				bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: c.value, SkipTrue: skip},
 			}, code...)
 		case hasBit:
 			code = append([]bpf.Instruction{low, bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: c.value, SkipTrue: skip}}, code...)

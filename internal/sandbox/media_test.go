@@ -43,8 +43,10 @@ const clipFrames = 100
 func clips(t *testing.T, names ...string) []string {
 	t.Helper()
 	dir := t.TempDir()
-	args := []string{"-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", "color=gray:s=640x360:r=25:d=4,noise=alls=100:allf=t",
-		"-f", "lavfi", "-i", "sine=d=4", "-c:v", "mpeg2video", "-qscale:v", "2", "-c:a", "aac"}
+	args := []string{
+		"-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", "color=gray:s=640x360:r=25:d=4,noise=alls=100:allf=t",
+		"-f", "lavfi", "-i", "sine=d=4", "-c:v", "mpeg2video", "-qscale:v", "2", "-c:a", "aac",
+	}
 	first := filepath.Join(dir, "first.mkv")
 	outside(t, "ffmpeg", append(args, first)...)
 	paths := make([]string, len(names))

@@ -30,10 +30,14 @@ func TestExit(t *testing.T) {
 	}{
 		{name: "success", spec: spec("nothing"), want: Exit{Stdout: []byte("done\n")}},
 		{name: "status", spec: spec("fail", "77"), want: Exit{Code: 77}},
-		{name: "stderr tail", spec: spec("complain", "100000"), limits: Limits{StderrBytes: 16},
-			want: Exit{Stdout: []byte("done\n"), Stderr: "xxxxxxxxxthe end"}},
-		{name: "stdout limit", spec: spec("talk", "1000000"), limits: Limits{StdoutBytes: 1000},
-			want: Exit{Code: -1, Signal: syscall.SIGKILL, LimitHit: LimitOutput}},
+		{
+			name: "stderr tail", spec: spec("complain", "100000"), limits: Limits{StderrBytes: 16},
+			want: Exit{Stdout: []byte("done\n"), Stderr: "xxxxxxxxxthe end"},
+		},
+		{
+			name: "stdout limit", spec: spec("talk", "1000000"), limits: Limits{StdoutBytes: 1000},
+			want: Exit{Code: -1, Signal: syscall.SIGKILL, LimitHit: LimitOutput},
+		},
 		{name: "memory enough", spec: spec("memory", "300"), limits: Limits{Memory: 1 << 30}, want: Exit{Stdout: []byte("done\n300")}},
 		{name: "memory limit", spec: spec("memory", "600"), limits: Limits{Memory: 512 << 20}, want: Exit{Code: 2, LimitHit: LimitMemory}, stderr: "out of memory"},
 		{name: "threads enough", spec: spec("threads", "100"), limits: Limits{Threads: 400}, want: Exit{Stdout: []byte("done\n")}},

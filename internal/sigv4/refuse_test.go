@@ -178,12 +178,16 @@ func TestClock(t *testing.T) {
 		{"at once", 0, 0, ""},
 		{"at the late edge", 15 * time.Minute, 0, ""},
 		{"past the late edge", 15*time.Minute + time.Nanosecond, sigv4.Expired, ""},
-		{"a second past the late edge", 15*time.Minute + time.Second, sigv4.Expired,
-			"Signature expired: 20150830T123600Z is now earlier than 20150830T123601Z (20150830T125101Z - 15 min.)"},
+		{
+			"a second past the late edge", 15*time.Minute + time.Second, sigv4.Expired,
+			"Signature expired: 20150830T123600Z is now earlier than 20150830T123601Z (20150830T125101Z - 15 min.)",
+		},
 		{"at the early edge", -15 * time.Minute, 0, ""},
 		{"before the early edge", -15*time.Minute - time.Nanosecond, sigv4.NotYetCurrent, ""},
-		{"a second before the early edge", -15*time.Minute - time.Second, sigv4.NotYetCurrent,
-			"Signature not yet current: 20150830T123600Z is still later than 20150830T123559Z (20150830T122059Z + 15 min.)"},
+		{
+			"a second before the early edge", -15*time.Minute - time.Second, sigv4.NotYetCurrent,
+			"Signature not yet current: 20150830T123600Z is still later than 20150830T123559Z (20150830T122059Z + 15 min.)",
+		},
 		{"a year later", 365 * 24 * time.Hour, sigv4.Expired, ""},
 	}
 	for _, tt := range tests {

@@ -194,10 +194,12 @@ func TestPublished(t *testing.T) {
 		},
 		{
 			name: "S3 presigned GET",
-			req: sigv4.Request{Method: "GET", RawPath: "/test.txt", Host: "examplebucket.s3.amazonaws.com",
+			req: sigv4.Request{
+				Method: "GET", RawPath: "/test.txt", Host: "examplebucket.s3.amazonaws.com",
 				RawQuery: "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request" +
 					"&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host" +
-					"&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404"},
+					"&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404",
+			},
 			secret: s3Secret, now: s3Time.Add(23 * time.Hour),
 		},
 	}

@@ -87,8 +87,12 @@ func testPartChecksums(t *testing.T, s blob.Store) {
 		whole = append(whole, p...)
 	}
 	for _, tt := range []blob.Checksum{
-		{Algorithm: blob.CRC32, Type: blob.FullObject}, {Algorithm: blob.CRC32C, Type: blob.FullObject}, {Algorithm: blob.CRC64NVME, Type: blob.FullObject},
-		{Algorithm: blob.CRC32, Type: blob.Composite}, {Algorithm: blob.SHA1, Type: blob.Composite}, {Algorithm: blob.SHA256, Type: blob.Composite},
+		{Algorithm: blob.CRC32, Type: blob.FullObject},
+		{Algorithm: blob.CRC32C, Type: blob.FullObject},
+		{Algorithm: blob.CRC64NVME, Type: blob.FullObject},
+		{Algorithm: blob.CRC32, Type: blob.Composite},
+		{Algorithm: blob.SHA1, Type: blob.Composite},
+		{Algorithm: blob.SHA256, Type: blob.Composite},
 	} {
 		name := tt.Algorithm + " " + tt.Type
 		h, err := blob.NewHash(tt.Algorithm)

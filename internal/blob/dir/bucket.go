@@ -45,8 +45,10 @@ func (e *entry) info() blob.Info {
 const indexDegree = 64
 
 func newBucket(name, file string, created time.Time) *bucket {
-	return &bucket{name: name, file: file, created: created,
-		index: btree.NewG(indexDegree, func(a, b *entry) bool { return a.key < b.key })}
+	return &bucket{
+		name: name, file: file, created: created,
+		index: btree.NewG(indexDegree, func(a, b *entry) bool { return a.key < b.key }),
+	}
 }
 
 // CreateBucket implements blob.Store.

@@ -97,8 +97,10 @@ func (s *Store) readUploads() error {
 			}
 			return os.RemoveAll(s.path(uploadDir, d.Name()))
 		}
-		u := &upload{bucket: b, key: r.Key, id: r.ID, initiated: r.Initiated, metadata: r.Metadata,
-			parts: make(map[int]*partRecord), damaged: make(map[int]bool)}
+		u := &upload{
+			bucket: b, key: r.Key, id: r.ID, initiated: r.Initiated, metadata: r.Metadata,
+			parts: make(map[int]*partRecord), damaged: make(map[int]bool),
+		}
 		s.uploads[u.id] = u
 		return s.readParts(u)
 	})

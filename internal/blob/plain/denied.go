@@ -16,6 +16,7 @@ func (denied) DeleteBucket(context.Context, string) error { return blob.ErrAcces
 func (denied) HeadBucket(context.Context, string) (blob.Bucket, error) {
 	return blob.Bucket{}, blob.ErrAccessDenied
 }
+
 func (denied) ListBuckets(context.Context) ([]blob.Bucket, error) { return nil, blob.ErrAccessDenied }
 
 func (denied) Put(context.Context, string, string, io.Reader, blob.PutOptions) (blob.Info, error) {

@@ -251,8 +251,10 @@ func (s *Store) ListUploads(ctx context.Context, bucket, prefix string) ([]blob.
 					return nil, fail("list uploads", err)
 				}
 			}
-			out = append(out, blob.Upload{Bucket: bucket, Key: key, ID: aws.ToString(u.UploadId), Initiated: aws.ToTime(u.Initiated),
-				Checksum: blob.Checksum{Algorithm: string(u.ChecksumAlgorithm), Type: string(u.ChecksumType)}})
+			out = append(out, blob.Upload{
+				Bucket: bucket, Key: key, ID: aws.ToString(u.UploadId), Initiated: aws.ToTime(u.Initiated),
+				Checksum: blob.Checksum{Algorithm: string(u.ChecksumAlgorithm), Type: string(u.ChecksumType)},
+			})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b blob.Upload) int { return strings.Compare(a.Key, b.Key) })
@@ -272,8 +274,10 @@ func (s *Store) ListParts(ctx context.Context, u blob.Upload) ([]blob.Part, erro
 			return nil, fail("list parts", err)
 		}
 		for _, p := range page.Parts {
-			out = append(out, blob.Part{Number: int(aws.ToInt32(p.PartNumber)), Size: aws.ToInt64(p.Size), ETag: untag(p.ETag), LastModified: aws.ToTime(p.LastModified),
-				Checksum: checksumOf("", p.ChecksumCRC32, p.ChecksumCRC32C, p.ChecksumCRC64NVME, p.ChecksumSHA1, p.ChecksumSHA256)})
+			out = append(out, blob.Part{
+				Number: int(aws.ToInt32(p.PartNumber)), Size: aws.ToInt64(p.Size), ETag: untag(p.ETag), LastModified: aws.ToTime(p.LastModified),
+				Checksum: checksumOf("", p.ChecksumCRC32, p.ChecksumCRC32C, p.ChecksumCRC64NVME, p.ChecksumSHA1, p.ChecksumSHA256),
+			})
 		}
 	}
 	return out, nil

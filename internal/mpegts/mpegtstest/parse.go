@@ -34,7 +34,6 @@ type Parser struct {
 	counters map[int]int
 	pending  map[int]*pes
 	lastDTS  map[int]int64
-	lastTime int64
 }
 
 type pes struct {
