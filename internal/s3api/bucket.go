@@ -118,8 +118,10 @@ type configuration struct {
 var configurations = map[string]configuration{
 	"location":   {action: "GetBucketLocation", document: func(s *Service) any { return s.location() }},
 	"versioning": {action: "GetBucketVersioning", document: func(*Service) any { return empty("VersioningConfiguration") }},
-	"encryption": {action: "GetEncryptionConfiguration", document: func(s *Service) any { return s.encryption() },
-		code: "ServerSideEncryptionConfigurationNotFoundError", message: "The server side encryption configuration was not found"},
+	"encryption": {
+		action: "GetEncryptionConfiguration", document: func(s *Service) any { return s.encryption() },
+		code: "ServerSideEncryptionConfigurationNotFoundError", message: "The server side encryption configuration was not found",
+	},
 	"policy":      {action: "GetBucketPolicy", code: "NoSuchBucketPolicy", message: "The bucket policy does not exist"},
 	"tagging":     {action: "GetBucketTagging", code: "NoSuchTagSet", message: "The TagSet does not exist"},
 	"lifecycle":   {action: "GetLifecycleConfiguration", code: "NoSuchLifecycleConfiguration", message: "The lifecycle configuration does not exist"},
@@ -185,7 +187,8 @@ func (s *Service) encryption() any {
 }
 
 // getObjectTagging answers that an object has no tags, which the AWS CLI asks before it copies one in parts.
-var getObjectTagging = &operation{name: "GetObjectTagging", query: []string{"tagging", "versionId"},
+var getObjectTagging = &operation{
+	name: "GetObjectTagging", query: []string{"tagging", "versionId"},
 	checks: func(in *request) []iam.Check { return []iam.Check{check("GetObjectTagging", in.bucket, in.key)} },
 	serve: func(s *Service, w http.ResponseWriter, in *request) error {
 		if _, err := s.store.Head(in.Context(), in.bucket, in.key, blob.Conditions{}); err != nil {
@@ -195,4 +198,5 @@ var getObjectTagging = &operation{name: "GetObjectTagging", query: []string{"tag
 			XMLName xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ Tagging"`
 			TagSet  struct{}
 		}{})
-	}}
+	},
+}

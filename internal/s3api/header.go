@@ -251,7 +251,7 @@ func (s *Service) describe(h http.Header, i blob.Info) {
 		}
 	}
 	for name, value := range i.Metadata.User {
-		h.Set(metaPrefix+name, value)
+		h[metaPrefix+name] = []string{value} // in lower case also over HTTP/1.1: clients show the name as it comes
 	}
 	s.sealed(h)
 }

@@ -39,27 +39,37 @@ var responseOverrides = []string{
 
 // The operations.
 var (
-	listBuckets = &operation{name: "ListBuckets", query: []string{"max-buckets", "continuation-token", "prefix", "bucket-region"},
-		checks: func(*request) []iam.Check { return []iam.Check{{Action: "s3:ListAllMyBuckets", Resource: "*"}} }, serve: (*Service).listBuckets}
+	listBuckets = &operation{
+		name: "ListBuckets", query: []string{"max-buckets", "continuation-token", "prefix", "bucket-region"},
+		checks: func(*request) []iam.Check { return []iam.Check{{Action: "s3:ListAllMyBuckets", Resource: "*"}} }, serve: (*Service).listBuckets,
+	}
 	createBucket = &operation{name: "CreateBucket", checks: onBucket("CreateBucket"), serve: (*Service).createBucket}
 	deleteBucket = &operation{name: "DeleteBucket", checks: onBucket("DeleteBucket"), serve: (*Service).deleteBucket}
 	headBucket   = &operation{name: "HeadBucket", checks: onBucket("ListBucket"), serve: (*Service).headBucket}
-	listV1       = &operation{name: "ListObjects", query: []string{"prefix", "delimiter", "marker", "max-keys", "encoding-type"},
-		checks: onBucket("ListBucket"), serve: (*Service).listV1}
-	listV2 = &operation{name: "ListObjectsV2",
+	listV1       = &operation{
+		name: "ListObjects", query: []string{"prefix", "delimiter", "marker", "max-keys", "encoding-type"},
+		checks: onBucket("ListBucket"), serve: (*Service).listV1,
+	}
+	listV2 = &operation{
+		name:   "ListObjectsV2",
 		query:  []string{"list-type", "prefix", "delimiter", "start-after", "continuation-token", "max-keys", "encoding-type", "fetch-owner"},
-		checks: onBucket("ListBucket"), serve: (*Service).listV2}
-	listUploads = &operation{name: "ListMultipartUploads",
+		checks: onBucket("ListBucket"), serve: (*Service).listV2,
+	}
+	listUploads = &operation{
+		name:   "ListMultipartUploads",
 		query:  []string{"uploads", "prefix", "delimiter", "key-marker", "upload-id-marker", "max-uploads", "encoding-type"},
-		checks: onBucket("ListBucketMultipartUploads"), serve: (*Service).listUploads}
-	deleteObjects = &operation{name: "DeleteObjects", query: []string{"delete"}, prepare: (*Service).readDeletes,
+		checks: onBucket("ListBucketMultipartUploads"), serve: (*Service).listUploads,
+	}
+	deleteObjects = &operation{
+		name: "DeleteObjects", query: []string{"delete"}, prepare: (*Service).readDeletes,
 		checks: func(in *request) []iam.Check {
 			out := make([]iam.Check, 0, len(in.deletes.Objects))
 			for _, o := range in.deletes.Objects {
 				out = append(out, check("DeleteObject", in.bucket, o.Key))
 			}
 			return out
-		}, serve: (*Service).deleteObjects}
+		}, serve: (*Service).deleteObjects,
+	}
 
 	getObject    = &operation{name: "GetObject", query: responseOverrides, checks: onObject("GetObject"), serve: (*Service).getObject}
 	headObject   = &operation{name: "HeadObject", query: responseOverrides, checks: onObject("GetObject"), serve: (*Service).getObject}
@@ -72,8 +82,10 @@ var (
 	copyPart     = &operation{name: "UploadPartCopy", query: []string{"partNumber", "uploadId"}, checks: onCopy, serve: (*Service).copyPart}
 	complete     = &operation{name: "CompleteMultipartUpload", query: []string{"uploadId"}, checks: onObject("PutObject"), serve: (*Service).completeUpload}
 	abortUpload  = &operation{name: "AbortMultipartUpload", query: []string{"uploadId"}, checks: onObject("AbortMultipartUpload"), serve: (*Service).abortUpload}
-	listParts    = &operation{name: "ListParts", query: []string{"uploadId", "max-parts", "part-number-marker"},
-		checks: onObject("ListMultipartUploadParts"), serve: (*Service).listParts}
+	listParts    = &operation{
+		name: "ListParts", query: []string{"uploadId", "max-parts", "part-number-marker"},
+		checks: onObject("ListMultipartUploadParts"), serve: (*Service).listParts,
+	}
 )
 
 // subresources are all that S3 knows; a request that names one is about it, and about nothing else.

@@ -133,5 +133,7 @@ func TestNewNeeds(t *testing.T) {
 	}
 }
 
-var _ = http.MethodGet
-var _ = errors.Is
+var (
+	_ = http.MethodGet
+	_ = errors.Is
+)

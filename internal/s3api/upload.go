@@ -248,8 +248,10 @@ func (s *Service) listParts(w http.ResponseWriter, in *request) error {
 			break
 		}
 		p.Checksum.Type = ""
-		out.Parts = append(out.Parts, partEntry{PartNumber: p.Number, LastModified: stamp(p.LastModified), ETag: quote(p.ETag), Size: p.Size,
-			checksumElements: elements(p.Checksum)})
+		out.Parts = append(out.Parts, partEntry{
+			PartNumber: p.Number, LastModified: stamp(p.LastModified), ETag: quote(p.ETag), Size: p.Size,
+			checksumElements: elements(p.Checksum),
+		})
 		out.NextPartNumberMarker = p.Number
 		if out.ChecksumAlgorithm == "" {
 			out.ChecksumAlgorithm = p.Checksum.Algorithm
