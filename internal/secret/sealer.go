@@ -31,15 +31,9 @@ var ErrOpen = errors.New("sealed value does not open")
 // Derive returns the key for one purpose: HKDF-SHA256 (RFC 5869) of the master key, without salt, the purpose being the info. Keys of
 // different purposes tell nothing about each other.
 func Derive(master Bytes, purpose string) (Bytes, error) {
-	if master.Len() != KeySize {
-		return Bytes{}, fmt.Errorf("the master key must have %d bytes", KeySize)
-	}
-	if purpose == "" {
-		return Bytes{}, errors.New("a derived key needs a purpose")
-	}
 	key, err := hkdf.Key(sha256.New, master.Reveal(), nil, "darkroom/1/"+purpose, KeySize)
-	if err != nil {
-		return Bytes{}, fmt.Errorf("derive the key for %s: %w", purpose, err)
+	if err != nil || master.Len() != KeySize || purpose == "" {
+		return Bytes{}, fmt.Errorf("a derived key needs a master key of %d bytes and a purpose", KeySize)
 	}
 	return New(key), nil
 }
@@ -69,19 +63,13 @@ func NewSealer(master Bytes, purpose string, random io.Reader) (*Sealer, error) 
 		return nil, err
 	}
 	aead, err := newGCM(key)
-	if err != nil {
-		return nil, err
-	}
-	return &Sealer{aead: aead, random: random}, nil
+	return &Sealer{aead: aead, random: random}, err
 }
 
 func newGCM(key Bytes) (cipher.AEAD, error) {
-	if key.Len() != KeySize {
-		return nil, fmt.Errorf("an AES-256 key must have %d bytes", KeySize)
-	}
 	block, err := aes.NewCipher(key.Reveal())
-	if err != nil {
-		return nil, err
+	if err != nil || key.Len() != KeySize {
+		return nil, fmt.Errorf("an AES-256 key must have %d bytes", KeySize)
 	}
 	return cipher.NewGCM(block)
 }
