@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
@@ -57,6 +58,8 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case errors.As(err, &wrong), err != nil:
 		return &usageError{err.Error()}
 	}
+	// Whatever is made from here on is its owner's alone.
+	syscall.Umask(0o077)
 	log := logger(stderr, cfg.Level())
 	if cfg.InsecureHTTP {
 		if err := gateway.CheckInsecure(cfg.Listen); err != nil {

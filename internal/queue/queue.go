@@ -73,7 +73,9 @@ type holding struct {
 	job      *job.Job
 	access   string // access key id
 	ended    chan struct{}
-	canceled bool // read after ended is closed
+	canceled bool
+	// until is when the credentials of a canceled job die at the latest; its worker needs them to abort its uploads.
+	until time.Time
 }
 
 // New makes a queue over records.
@@ -135,22 +137,66 @@ func (q *Queue) Audit(ctx context.Context, r audit.Record) error { return q.stor
 func (q *Queue) Cancel(ctx context.Context, account, id string) error {
 	task, epoch, running, err := q.store.Cancel(ctx, account, id, q.o.Clock.Now())
 	if err == nil && running {
-		q.end(key{task, epoch}, true)
+		q.stop(key{task, epoch})
 	}
 	return err
 }
 
+// stop tells the worker of a canceled job, and leaves it the time of a lease to clean up.
+func (q *Queue) stop(k key) {
+	q.mu.Lock()
+	if h := q.held[k]; h != nil && !h.canceled {
+		h.canceled, h.until = true, q.o.Clock.Now().Add(q.o.Lease)
+		close(h.ended)
+	}
+	q.mu.Unlock()
+	q.announce(&q.moved)
+}
+
+// lost ends a lease that the records know no more, unless it is one that was canceled.
+func (q *Queue) lost(k key) {
+	q.mu.Lock()
+	h := q.held[k]
+	canceled := h != nil && h.canceled
+	q.mu.Unlock()
+	if !canceled {
+		q.end(k)
+	}
+}
+
+// linger ends the canceled leases whose time to clean up is over, and returns when the next one's is.
+func (q *Queue) linger(now time.Time) time.Time {
+	var next time.Time
+	var over []key
+	q.mu.Lock()
+	for k, h := range q.held {
+		switch {
+		case !h.canceled:
+		case !now.Before(h.until):
+			over = append(over, k)
+		case next.IsZero() || h.until.Before(next):
+			next = h.until
+		}
+	}
+	q.mu.Unlock()
+	for _, k := range over {
+		q.end(k)
+	}
+	return next
+}
+
 // end lets go of a lease: its credentials die, and its worker's Wait returns.
-func (q *Queue) end(k key, canceled bool) {
+func (q *Queue) end(k key) {
 	q.mu.Lock()
 	h := q.held[k]
 	delete(q.held, k)
+	if h != nil && !h.canceled {
+		close(h.ended)
+	}
 	q.mu.Unlock()
 	if h == nil {
 		return
 	}
-	h.canceled = canceled
-	close(h.ended)
 	if h.access != "" {
 		q.o.Credentials.Revoke(h.access)
 	}
@@ -197,10 +243,10 @@ func (q *Queue) claim(ctx context.Context, worker string) (l *lease.Lease, found
 	var failed *job.Error
 	switch {
 	case errors.As(err, &failed):
-		q.end(k, false)
+		q.end(k)
 		return nil, true, q.store.Finish(settle, c.TaskID, c.Epoch, lease.Result{Error: &lease.Failure{Code: failed.Code, Message: failed.Message}}, now)
 	case err != nil || ctx.Err() != nil:
-		q.end(k, false)
+		q.end(k)
 		if rerr := q.store.Release(settle, c.TaskID, c.Epoch, now); rerr == nil {
 			q.announce(&q.fresh)
 		}
@@ -208,9 +254,10 @@ func (q *Queue) claim(ctx context.Context, worker string) (l *lease.Lease, found
 	}
 	q.mu.Lock()
 	h.access = creds.AccessKeyID
-	_, still := q.held[k]
+	still := q.held[k] != nil && !h.canceled
 	q.mu.Unlock()
 	if !still { // canceled in between
+		q.end(k)
 		q.o.Credentials.Revoke(creds.AccessKeyID)
 		return nil, true, nil
 	}
@@ -226,7 +273,7 @@ func (q *Queue) Report(ctx context.Context, l *lease.Lease, p lease.Progress) (t
 	deadline := now.Add(q.o.Lease)
 	err := q.store.Report(ctx, l.TaskID, l.Epoch, p, now, deadline)
 	if errors.Is(err, lease.ErrLost) {
-		q.end(key{l.TaskID, l.Epoch}, false)
+		q.lost(key{l.TaskID, l.Epoch})
 	}
 	return deadline, err
 }
@@ -241,7 +288,10 @@ func (q *Queue) Wait(ctx context.Context, l *lease.Lease) error {
 	}
 	select {
 	case <-h.ended:
-		if h.canceled {
+		q.mu.Lock()
+		canceled := h.canceled
+		q.mu.Unlock()
+		if canceled {
 			return nil
 		}
 		return lease.ErrLost
@@ -264,8 +314,9 @@ func (q *Queue) Renew(ctx context.Context, l *lease.Lease) (lease.Credentials, e
 	k := key{l.TaskID, l.Epoch}
 	q.mu.Lock()
 	h := q.held[k]
+	gone := h == nil || h.canceled
 	q.mu.Unlock()
-	if h == nil {
+	if gone {
 		return lease.Credentials{}, lease.ErrLost
 	}
 	c, err := q.o.Credentials.Issue(ctx, h.job, l.Epoch)
@@ -290,7 +341,7 @@ func (q *Queue) Renew(ctx context.Context, l *lease.Lease) (lease.Credentials, e
 func (q *Queue) Finish(ctx context.Context, l *lease.Lease, r lease.Result) error {
 	err := q.store.Finish(ctx, l.TaskID, l.Epoch, r, q.o.Clock.Now())
 	if err == nil || errors.Is(err, lease.ErrLost) {
-		q.end(key{l.TaskID, l.Epoch}, false)
+		q.end(key{l.TaskID, l.Epoch})
 	}
 	return err
 }
@@ -299,7 +350,7 @@ func (q *Queue) Finish(ctx context.Context, l *lease.Lease, r lease.Result) erro
 func (q *Queue) Release(ctx context.Context, l *lease.Lease) error {
 	err := q.store.Release(ctx, l.TaskID, l.Epoch, q.o.Clock.Now())
 	if err == nil || errors.Is(err, lease.ErrLost) {
-		q.end(key{l.TaskID, l.Epoch}, false)
+		q.end(key{l.TaskID, l.Epoch})
 	}
 	if err == nil {
 		q.announce(&q.fresh)
@@ -317,7 +368,7 @@ func (q *Queue) Void(ctx context.Context) error {
 func (q *Queue) ended(list []store.Ended) {
 	for _, e := range list {
 		q.o.Log.Warn("lease ended without its worker", "task", e.TaskID, "epoch", e.Epoch, "again", e.Again)
-		q.end(key{e.TaskID, e.Epoch}, false)
+		q.end(key{e.TaskID, e.Epoch})
 	}
 	if len(list) > 0 {
 		q.announce(&q.fresh)
@@ -336,6 +387,9 @@ func (q *Queue) Run(ctx context.Context) error {
 	for {
 		moved := q.signal(&q.moved)
 		next, err := q.store.NextDeadline(ctx)
+		if l := q.linger(q.o.Clock.Now()); next.IsZero() || !l.IsZero() && l.Before(next) {
+			next = l
+		}
 		var wake <-chan time.Time
 		switch {
 		case ctx.Err() != nil:

@@ -24,6 +24,7 @@ type Credentials struct {
 	live    map[string]bool
 	refuse  map[string]*job.Error // by job id
 	failing error
+	revoked chan struct{} // receives when credentials die
 }
 
 // Issue implements queue.Credentials.
@@ -47,6 +48,10 @@ func (c *Credentials) Revoke(id string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.live, id)
+	select {
+	case c.revoked <- struct{}{}:
+	default:
+	}
 }
 
 func (c *Credentials) alive() int {
@@ -121,6 +126,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"a claim wakes when a job comes", wakes},
 		{"only one of many waiting claims gets a job", oneGets},
 		{"a cancel reaches the worker", cancelReaches},
+		{"a canceled lease ends without its worker", lingers},
 		{"a claim that is given up hands nothing out", givenUp},
 		{"a lease is rescued at its deadline", rescued},
 		{"a report holds the rescue off", heldOff},
@@ -133,7 +139,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			f := &fixture{creds: &Credentials{live: map[string]bool{}, refuse: map[string]*job.Error{}}, clock: newClock()}
+			f := &fixture{creds: &Credentials{live: map[string]bool{}, refuse: map[string]*job.Error{}, revoked: make(chan struct{}, 100)}, clock: newClock()}
 			f.Queue = queue.New(open(t), queue.Options{Region: "us-east-1", Credentials: f.creds, Clock: f.clock})
 			c.test(t, f)
 		})
@@ -212,8 +218,36 @@ func cancelReaches(t *testing.T, f *fixture) {
 	if _, err := f.Report(t.Context(), l, lease.Progress{}); !errors.Is(err, lease.ErrLost) {
 		t.Errorf("Report: got %v, want ErrLost", err)
 	}
+	if f.creds.alive() != 1 {
+		t.Error("the worker of a canceled job has no credentials to abort its uploads with")
+	}
+	if _, err := f.Renew(t.Context(), l); !errors.Is(err, lease.ErrLost) {
+		t.Errorf("Renew: got %v, want ErrLost", err)
+	}
+	if err := f.Finish(t.Context(), l, lease.Result{}); err != nil {
+		t.Errorf("Finish: %v", err)
+	}
 	if f.creds.alive() != 0 {
-		t.Error("the credentials of a canceled job live")
+		t.Error("the credentials of a canceled job outlive its end")
+	}
+}
+
+// lingers: a worker that does not say that it has cleaned up loses its credentials all the same.
+func lingers(t *testing.T, f *fixture) {
+	j := f.submit(t, 1)
+	l := f.claim(t)
+	if err := f.Cancel(t.Context(), j.Account, j.ID); err != nil {
+		t.Fatal(err)
+	}
+	f.run(t)
+	<-f.clock.slept
+	f.clock.advance(queue.DefaultLease)
+	<-f.creds.revoked
+	if f.creds.alive() != 0 {
+		t.Error("the credentials of a canceled job live for ever")
+	}
+	if err := f.Wait(t.Context(), l); err != nil {
+		t.Errorf("Wait: got %v, want nil", err)
 	}
 }
 
@@ -287,7 +321,12 @@ func credentials(t *testing.T, f *fixture) {
 	for n, end := range []func(l *lease.Lease) error{
 		func(l *lease.Lease) error { return f.Finish(t.Context(), l, lease.Result{}) },
 		func(l *lease.Lease) error { return f.Release(t.Context(), l) },
-		func(l *lease.Lease) error { return f.Cancel(t.Context(), l.Account, l.JobID) },
+		func(l *lease.Lease) error {
+			if err := f.Cancel(t.Context(), l.Account, l.JobID); err != nil {
+				return err
+			}
+			return f.Finish(t.Context(), l, lease.Result{})
+		},
 	} {
 		f.submit(t, n)
 		l := f.claim(t)
