@@ -111,8 +111,9 @@ func (s *server) write(w http.ResponseWriter, r *http.Request, call string, answ
 	switch {
 	case err == nil:
 	case r.Context().Err() != nil:
-		// The worker gave the call up, or is gone; nobody reads an answer. A lease that was claimed for it runs out by itself.
-		return
+		// The worker gave the call up, or one of the two is ending. To return would answer 200 with nothing in it, which a waiting
+		// worker reads as the end of its job: the call is aborted instead. A lease that was claimed for it runs out by itself.
+		panic(http.ErrAbortHandler)
 	case errors.Is(err, lease.ErrLost):
 		status, answer = http.StatusConflict, failure{codeLost}
 	case errors.Is(err, errUnknownCall):

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
@@ -198,6 +199,23 @@ func TestPeerGone(t *testing.T) {
 	if err := client.Release(context.Background(), &lease.Lease{}); err == nil {
 		t.Error("Release after the end: no error")
 	}
+}
+
+// TestEndIsNoAnswer: a call whose context ended, as every one has when the control plane drains, is aborted and not answered: an empty 200
+// would tell a waiting worker that its job is over.
+func TestEndIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	c := &control{wait: func(ctx context.Context) error { return ctx.Err() }}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	w := httptest.NewRecorder()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, Prefix+callWait, strings.NewReader(`{"task":{"taskId":"t1","epoch":1}}`))
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler {
+			t.Errorf("got %v and the answer %d %q, want an abort", p, w.Code, w.Body)
+		}
+	}()
+	Handler(c, nil, nil, slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
 }
 
 func TestRefusals(t *testing.T) {
