@@ -44,11 +44,12 @@ test: deps-test build ## run all tests, with the race detector; installs what it
 	VERSITYGW=$(TOOLS)/versitygw $(GO) test -race -timeout 30m ./...
 
 .PHONY: check
-check: ## vet, gofumpt, staticcheck, module files; the import rules are a test in internal/
+check: ## vet, gofumpt, staticcheck, module files, coverage of what decides security; the import rules are a test
 	$(GO) vet ./...
 	$(GO) mod verify
 	@out=$$($(GO) run mvdan.cc/gofumpt@$(GOFUMPT_VERSION) -l cmd internal test); if [ -n "$$out" ]; then echo "gofumpt would change:"; echo "$$out"; exit 1; fi
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION) ./...
+	@for p in iam sigv4 secret; do $(GO) test -cover ./internal/$$p | tee /dev/stderr | grep -q 'coverage: 100.0%' || { echo "internal/$$p decides security: every statement of it is tested"; exit 1; }; done
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 30s)

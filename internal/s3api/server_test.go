@@ -3,10 +3,8 @@ package s3api_test
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"io"
 	"log/slog"
-	"net/http"
 	"net/http/httptest"
 	"testing"
 
@@ -62,6 +60,7 @@ func (p *peer) root() *awss3.Client { return p.client(rootID) }
 func (p *peer) client(id string, change ...func(*awss3.Options)) *awss3.Client {
 	o := awss3.Options{
 		Region: region, BaseEndpoint: aws.String(p.URL), UsePathStyle: true, HTTPClient: p.Client(), RetryMaxAttempts: 1,
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported, ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 		Credentials: credentials.NewStaticCredentialsProvider(id, testSecret, ""),
 	}
 	for _, c := range change {
@@ -132,8 +131,3 @@ func TestNewNeeds(t *testing.T) {
 		}
 	}
 }
-
-var (
-	_ = http.MethodGet
-	_ = errors.Is
-)

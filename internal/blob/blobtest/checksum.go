@@ -19,9 +19,9 @@ var checksums = map[string]string{
 
 var checksumRequirements = []requirement{
 	{"checksum: a wrong Content-MD5 is refused", driver, func(t *testing.T, s blob.Store) {
-		b, body := newBucket(t, s), []byte("123456789")
+		b := newBucket(t, s)
 		for _, size := range []int{9, 9 << 20} {
-			body = content(1, size)
+			body := content(1, size)
 			sum := md5.Sum(body)
 			if _, err := s.Put(t.Context(), b, "good", streamOf(body), blob.PutOptions{Size: int64(size), ContentMD5: sum[:]}); err != nil {
 				t.Errorf("right MD5: %v", err)
