@@ -6,11 +6,8 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -127,6 +124,7 @@ type server struct {
 	data string
 	args []string
 	url  string
+	cli  string // the directory of the AWS CLI to use; empty is the one that the PATH finds
 	cmd  *exec.Cmd
 	log  *lockedBuffer
 	done chan struct{}
@@ -233,7 +231,88 @@ func (s *server) aws(args ...string) string {
 func (s *server) tryAWS(args ...string) (stdout, stderr string, err error) {
 	s.t.Helper()
 	need(s.t, "aws")
-	return try(s.t, nil, "bash", append([]string{"-c", `eval "$("$0" env --data "$1")" && shift && aws "$@"`, binary, s.data}, args...)...)
+	env := os.Environ()
+	if s.cli != "" {
+		env = append(env, "PATH="+s.cli+":"+os.Getenv("PATH"))
+	}
+	return try(s.t, env, "bash", append([]string{"-c", `eval "$("$0" env --data "$1")" && shift && aws "$@"`, binary, s.data}, args...)...)
+}
+
+// children are the processes below one, with their command lines.
+func children(t *testing.T, pid int) map[int]string {
+	t.Helper()
+	out := map[int]string{}
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parents := map[int]int{}
+	for _, path := range stats {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			continue // it ended
+		}
+		text := string(b)
+		rest := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+		var id, parent int
+		if _, err := fmt.Sscan(text, &id); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Sscan(rest[1], &parent); err != nil {
+			t.Fatal(err)
+		}
+		parents[id] = parent
+	}
+	for id := range parents {
+		for p := parents[id]; p != 0; p = parents[p] {
+			if p != pid {
+				continue
+			}
+			b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", id))
+			if err == nil && len(b) > 0 {
+				out[id] = strings.ReplaceAll(string(b), "\x00", " ")
+			}
+			break
+		}
+	}
+	return out
+}
+
+// encoders are the processes of ffmpeg below the server.
+func (s *server) encoders() []int {
+	var out []int
+	for id, line := range children(s.t, s.cmd.Process.Pid) {
+		if name, _, _ := strings.Cut(line, " "); filepath.Base(name) == "ffmpeg" {
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// uploads counts the open multipart uploads of a bucket.
+func (s *server) uploads(bucket string) int {
+	s.t.Helper()
+	out, err := s.s3().ListMultipartUploads(s.t.Context(), &s3.ListMultipartUploadsInput{Bucket: &bucket})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return len(out.Uploads)
+}
+
+// eventually waits for what is not told.
+func (s *server) eventually(what string, is func() bool) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), maxJob)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !is() {
+		select {
+		case <-ctx.Done():
+			s.t.Fatalf("it never came to this: %s", what)
+		case <-tick.C:
+		}
+	}
 }
 
 // config is what an AWS SDK makes of the environment.
@@ -243,12 +322,9 @@ func (s *server) config() aws.Config {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
 	cfg, err := config.LoadDefaultConfig(s.t.Context(),
 		config.WithSharedCredentialsFiles([]string{filepath.Join(s.data, "credentials")}), config.WithSharedConfigFiles([]string{os.DevNull}),
-		config.WithRegion("us-east-1"), config.WithBaseEndpoint(s.url),
-		config.WithHTTPClient(&http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}}))
+		config.WithRegion("us-east-1"), config.WithBaseEndpoint(s.url), config.WithCustomCABundle(bytes.NewReader(pem)))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -256,7 +332,7 @@ func (s *server) config() aws.Config {
 }
 
 func (s *server) s3() *s3.Client {
-	return s3.NewFromConfig(s.config(), func(o *s3.Options) { o.UsePathStyle = true })
+	return s3.NewFromConfig(s.config(), func(o *s3.Options) { o.UsePathStyle, o.DisableLogOutputChecksumValidationSkipped = true, true })
 }
 
 func (s *server) mediaconvert() *mediaconvert.Client {

@@ -96,7 +96,11 @@ func (g *Gateway) logAccess(ctx context.Context, r *http.Request, x *exchange, w
 		slog.Int64("bytesOut", w.count),
 	}
 	if x.err != nil {
-		attrs = append(attrs, slog.String("reason", reason(x.err)), slog.String("error", clip(x.err.Error())))
+		why := reason(x.err)
+		if w.statusSent() < http.StatusBadRequest {
+			why = "Interrupted" // the answer had begun: a client that went away, mostly
+		}
+		attrs = append(attrs, slog.String("reason", why), slog.String("error", clip(x.err.Error())))
 		if w.statusSent() >= http.StatusInternalServerError {
 			level = slog.LevelError
 		}
