@@ -13,9 +13,16 @@ type failure struct {
 	message string
 }
 
+// cutShort is what the Matroska demuxer prints; it then goes on as if the film ended there, and ffmpeg succeeds.
+const cutShort = "File ended prematurely"
+
+// CutShort says whether ffmpeg, though it succeeded, met the end of its input before that input's end. Failure explains it.
+func CutShort(stderr string) bool { return strings.Contains(stderr, cutShort) }
+
 // failures are tried in order: the first text found decides.
 var failures = []failure{
 	{"moov atom not found", 1010, "Input 1 cannot be opened: its index (moov) is missing, as in a file that was cut short. Upload the whole file and submit the job again."},
+	{cutShort, 1076, "Input 1 ends in the middle of its media: it was cut short. Upload the whole file and submit the job again."},
 	{"partial file", 1076, "Input 1 ends before its index says: it was cut short. Upload the whole file and submit the job again."},
 	{"Input/output error", 1076, "Input 1 could not be read to its end. Check that the object is whole and submit the job again."},
 	{"Stream ends prematurely", 1076, "Input 1 could not be read to its end. Check that the object is whole and submit the job again."},

@@ -290,7 +290,7 @@ func (r *run) encode(ctx context.Context, p *plan.Plan, src *source) (*packager.
 			switch {
 			case err != nil:
 				ended = err
-			case !exit.Success():
+			case !exit.Success(), ffmpeg.CutShort(exit.Stderr):
 				ended = r.processError(src, proc, exit)
 			case proc.InputError() != nil:
 				ended = inputError(src.location, proc.InputError())
