@@ -54,9 +54,10 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Another program that can be read inside, and yet not be executed.
-	other := filepath.Join(shared, "other")
+	reach := openDir(t)
+	other := filepath.Join(reach, "other")
 	copyFile(t, other, hostile, 0o755)
-	open := filepath.Join(shared, "open")
+	open := filepath.Join(reach, "open")
 	if err := os.Mkdir(open, 0o777); err != nil {
 		t.Fatal(err)
 	}
@@ -64,11 +65,11 @@ func TestRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	tcp, tcpAccepted := listen(t, "tcp4", "127.0.0.1:0")
-	path, pathAccepted := listen(t, "unix", filepath.Join(shared, "socket"))
+	path, pathAccepted := listen(t, "unix", filepath.Join(reach, "socket"))
 	if err := os.Chmod(path, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	abstract, abstractAccepted := listen(t, "unix", "@sandbox-test-"+filepath.Base(shared))
+	abstract, abstractAccepted := listen(t, "unix", "@sandbox-test-"+filepath.Base(reach))
 	udp, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -212,13 +213,30 @@ func TestRefused(t *testing.T) {
 // refusedStatus is the exit status of an attempt that failed.
 const refusedStatus = 3
 
+// openDir is a new directory in which everybody may read.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(shared, "open-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 func copyFile(t *testing.T, to, from string, mode os.FileMode) {
 	t.Helper()
 	data, err := os.ReadFile(from)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(to, data, 0o600); err != nil {
+	// No test may fork while the file is open for writing: its child would hold it open until it executes, and nobody could execute the copy.
+	syscall.ForkLock.RLock()
+	err = os.WriteFile(to, data, 0o600)
+	syscall.ForkLock.RUnlock()
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Chmod(to, mode); err != nil {
@@ -305,10 +323,7 @@ func TestSetuidProgram(t *testing.T) {
 		t.Log("only root can make a setuid program: the identity tests cover no_new_privs")
 		return
 	}
-	dir := filepath.Join(shared, "setuid")
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
+	dir := openDir(t)
 	program := filepath.Join(dir, "hostile")
 	copyFile(t, program, hostile, 0o755|os.ModeSetuid)
 	other := parents()[1]
