@@ -56,8 +56,8 @@ fuzz: ## run every fuzz target for FUZZTIME (default 30s)
 	@scripts/fuzz.sh $(or $(FUZZTIME),30s)
 
 .PHONY: bench
-bench: deps-demo build ## measure against a named peer in the same run
-	@scripts/bench.sh
+bench: deps-demo build $(TOOLS)/versitygw-$(VERSITYGW_VERSION) ## measure against a named peer in the same run
+	$(GO) run ./test/bench
 
 .PHONY: clean
 clean: ## remove what was built

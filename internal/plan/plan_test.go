@@ -247,6 +247,7 @@ func TestCheck(t *testing.T) {
 	}{
 		{"fine", fileJob(out(video)), "", ""},
 		{"no inputs", `{"outputGroups":[]}`, "", ""},
+		{"captures alone", fileJob(`{"containerSettings":{"container":"RAW"},"videoDescription":{"codecSettings":{"codec":"FRAME_CAPTURE","frameCaptureSettings":{}}}}`), "/outputGroups", ""},
 		{"CBR without bitrate", h(`"rateControlMode":"CBR"`), v0 + "/codecSettings/h264Settings", ""},
 		{"CBR with max bitrate", h(`"rateControlMode":"CBR","bitrate":1,"maxBitrate":2`), v0 + "/codecSettings/h264Settings", ""},
 		{"VBR without bitrate", h(`"rateControlMode":"VBR"`), v0 + "/codecSettings/h264Settings", ""},

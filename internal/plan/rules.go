@@ -47,9 +47,27 @@ func (c *checker) job() {
 	for i := range s.OutputGroups {
 		c.group(fmt.Sprintf("/outputGroups/%d", i), &s.OutputGroups[i])
 	}
+	if capturesOnly(s) {
+		c.bad("/outputGroups", "a job of frame captures alone is not allowed; add an output of another kind")
+	}
 	if len(c.invalid) == 0 && len(c.notOffered) == 0 {
 		c.collisions()
 	}
+}
+
+// capturesOnly says whether a job has outputs, and none but frame captures (user guide, "Creating a file output group with frame capture").
+func capturesOnly(s *types.JobSettings) bool {
+	captures := 0
+	for i := range s.OutputGroups {
+		for j := range s.OutputGroups[i].Outputs {
+			v := s.OutputGroups[i].Outputs[j].VideoDescription
+			if v == nil || v.CodecSettings == nil || v.CodecSettings.Codec != types.VideoCodecFrameCapture {
+				return false
+			}
+			captures++
+		}
+	}
+	return captures > 0
 }
 
 func (c *checker) input(i int) {
