@@ -117,11 +117,17 @@ func readFile(path string) (Config, error) {
 	return c, nil
 }
 
-func decode(r io.Reader, c *Config) error {
+func decode(r io.Reader, c *Config) (err error) {
+	defer func() {
+		// The parser panics on some text that is not YAML; the fuzzer found an anchor before a tag that is not closed.
+		if p := recover(); p != nil {
+			err = errors.New("the file is not YAML that can be read")
+		}
+	}()
 	limited := &io.LimitedReader{R: r, N: maxFile + 1}
 	d := yaml.NewDecoder(limited, yaml.Strict(), yaml.CustomUnmarshaler(decodeDrain))
 	var invalid *Error
-	err := d.Decode(c)
+	err = d.Decode(c)
 	switch {
 	case limited.N <= 0:
 		return fmt.Errorf("the file is longer than %d bytes", maxFile)
