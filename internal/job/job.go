@@ -56,10 +56,14 @@ type Job struct {
 	Percent        int // of the whole job, 0 to 100
 	PhasePercent   int // of the current phase
 	RetryCount     int
-	ClientToken    string          // clientRequestToken, unique in the account when not empty
-	RequestHash    string          // hex SHA-256 of the canonical request, to tell a repeat from a conflict
-	Request        json.RawMessage `json:",omitempty"` // every other member of CreateJob as accepted (userMetadata, tags, statusUpdateInterval, …)
-	Settings       json.RawMessage `json:",omitempty"` // JobSettings, camelCase
+	ClientToken    string            // clientRequestToken, unique in the account when not empty
+	RequestHash    string            // hex SHA-256 of the canonical request, to tell a repeat from a conflict
+	Request        json.RawMessage   `json:",omitempty"` // every other member of CreateJob as accepted (userMetadata, tags, statusUpdateInterval, …)
+	Settings       json.RawMessage   `json:",omitempty"` // JobSettings, camelCase
+	Tags           map[string]string `json:",omitempty"`
+	Hops           []Hop             `json:",omitempty"` // destinations not yet reached, in order
+	Transitions    []Transition      `json:",omitempty"` // hops made
+	Facets         []Facet           `json:",omitempty"` // what the job is found by
 	Submitted      time.Time
 	Started        time.Time // zero until PROGRESSING
 	Finished       time.Time // zero until final
@@ -71,6 +75,19 @@ type Job struct {
 	CancelAsked    bool
 	EngineVersion  string // of ffmpeg, recorded when the job starts
 	LastStatusTime time.Time
+}
+
+// Hop is a destination that a job goes to when it has waited in its queue for as long.
+type Hop struct {
+	Queue    string // ARN
+	Priority *int   // nil keeps the job's
+	Wait     time.Duration
+}
+
+// Transition is a hop that was made.
+type Transition struct {
+	From, To string // ARNs of queues
+	Time     time.Time
 }
 
 // Error is how a job fails: MediaConvert's error code and a message that names the input or output, says whether a retry can help

@@ -1,0 +1,3 @@
+package rules
+
+var captionTable = []rule[outputView]{}
