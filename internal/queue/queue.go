@@ -111,6 +111,9 @@ func (q *Queue) Submit(ctx context.Context, j *job.Job) (*job.Job, error) {
 	recorded, err := q.store.Submit(ctx, j, q.o.Clock.Now())
 	if err == nil {
 		q.announce(&q.fresh)
+		if len(j.Hops) > 0 {
+			q.announce(&q.moved) // the rescuer has to know when it hops
+		}
 	}
 	return recorded, err
 }
@@ -130,6 +133,40 @@ func (q *Queue) Count(ctx context.Context, account, queue string) (job.Counts, e
 	return q.store.Count(ctx, account, queue)
 }
 
+// ChangeJob changes a job; see store.Store.
+func (q *Queue) ChangeJob(ctx context.Context, account, id string, change func(*job.Job) error) (*job.Job, error) {
+	return q.store.ChangeJob(ctx, account, id, change)
+}
+
+// CreateResource implements store.Resources.
+func (q *Queue) CreateResource(ctx context.Context, r *store.Resource, most int) error {
+	return q.store.CreateResource(ctx, r, most)
+}
+
+// GetResource implements store.Resources.
+func (q *Queue) GetResource(ctx context.Context, account string, kind store.Kind, name string) (*store.Resource, error) {
+	return q.store.GetResource(ctx, account, kind, name)
+}
+
+// ChangeResource implements store.Resources. A change of a queue wakes the claims that wait: it may have been paused or full.
+func (q *Queue) ChangeResource(ctx context.Context, account string, kind store.Kind, name string, change func(*store.Resource) error) (*store.Resource, error) {
+	r, err := q.store.ChangeResource(ctx, account, kind, name, change)
+	if err == nil && kind == store.Queue {
+		q.announce(&q.fresh)
+	}
+	return r, err
+}
+
+// DeleteResource implements store.Resources.
+func (q *Queue) DeleteResource(ctx context.Context, account string, kind store.Kind, name string) error {
+	return q.store.DeleteResource(ctx, account, kind, name)
+}
+
+// ListResources implements store.Resources.
+func (q *Queue) ListResources(ctx context.Context, query store.ResourceQuery) ([]*store.Resource, error) {
+	return q.store.ListResources(ctx, query)
+}
+
 // Audit appends to the audit trail.
 func (q *Queue) Audit(ctx context.Context, r audit.Record) error { return q.store.Audit(ctx, r) }
 
@@ -138,6 +175,7 @@ func (q *Queue) Cancel(ctx context.Context, account, id string) error {
 	task, epoch, running, err := q.store.Cancel(ctx, account, id, q.o.Clock.Now())
 	if err == nil && running {
 		q.stop(key{task, epoch})
+		q.announce(&q.fresh) // its queue may run one more
 	}
 	return err
 }
@@ -342,6 +380,7 @@ func (q *Queue) Finish(ctx context.Context, l *lease.Lease, r lease.Result) erro
 	err := q.store.Finish(ctx, l.TaskID, l.Epoch, r, q.o.Clock.Now())
 	if err == nil || errors.Is(err, lease.ErrLost) {
 		q.end(key{l.TaskID, l.Epoch})
+		q.announce(&q.fresh) // its queue may run one more
 	}
 	return err
 }
@@ -412,5 +451,12 @@ func (q *Queue) Run(ctx context.Context) error {
 			q.o.Log.Error("end leases that ran out", "err", err)
 		}
 		q.ended(ended)
+		hopped, err := q.store.Hop(ctx, q.o.Clock.Now())
+		if err != nil && ctx.Err() == nil {
+			q.o.Log.Error("move jobs to their hop destinations", "err", err)
+		}
+		if hopped > 0 {
+			q.announce(&q.fresh)
+		}
 	}
 }

@@ -18,6 +18,9 @@ import (
 // ErrNewerSchema is returned when records were written by a newer version of the program.
 var ErrNewerSchema = errors.New("the records were written by a newer version")
 
+// DefaultQueue is the name of the queue that every account has, recorded or not.
+const DefaultQueue = "Default"
+
 // MaxAttempts is how often a task is begun before its job fails: one whose worker dies each time would kill workers for ever.
 const MaxAttempts = 3
 
@@ -60,7 +63,8 @@ type Store interface {
 	// Count counts a queue's unfinished jobs, those of all queues when queue is empty.
 	Count(ctx context.Context, account, queue string) (job.Counts, error)
 
-	// Claim gives the first task by priority, then age, to a worker until deadline; nil when there is none.
+	// Claim gives the first task to a worker until deadline; nil when there is none. It comes from a queue that is not paused and runs fewer jobs
+	// than it may: the one with the highest priority, among equals from the queue that runs the fewest, then the oldest.
 	Claim(ctx context.Context, worker string, now, deadline time.Time) (*Claimed, error)
 	// Report stores progress and extends the lease. lease.ErrLost: the epoch is not the task's any more, or the task has ended.
 	Report(ctx context.Context, taskID string, epoch int64, p lease.Progress, now, deadline time.Time) error
@@ -74,8 +78,17 @@ type Store interface {
 	Expire(ctx context.Context, now time.Time) ([]Ended, error)
 	// Void ends all leases, whatever their deadline: the workers that held them are gone.
 	Void(ctx context.Context, now time.Time) ([]Ended, error)
-	// NextDeadline is when Expire has something to do; the zero time when nothing is leased.
+	// NextDeadline is when Expire or Hop has something to do; the zero time when neither has.
 	NextDeadline(ctx context.Context) (time.Time, error)
+
+	// ChangeJob reads, changes and records a job in one transaction; job.ErrNotFound, or the error of change, and then nothing is recorded.
+	ChangeJob(ctx context.Context, account, id string, change func(*job.Job) error) (*job.Job, error)
+	// Hop moves the jobs whose time in their queue is over to their next hop destination, or notes warning 100000 where that is gone.
+	Hop(ctx context.Context, now time.Time) (hopped int, err error)
+	// Forget deletes at most limit jobs that were finished before a time, the oldest first, with everything that belongs to them.
+	Forget(ctx context.Context, before time.Time, limit int) (forgotten int, err error)
+
+	Resources
 
 	// Events returns events after a sequence number, in order. Acknowledge forgets those up to one.
 	Events(ctx context.Context, after int64, limit int) ([]Event, error)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"darkroom/internal/audit"
@@ -47,8 +48,81 @@ func put(ctx context.Context, tx *sql.Tx, j *job.Job) error {
 	if !j.Started.IsZero() {
 		started = j.Started.UnixMicro()
 	}
-	_, err = tx.ExecContext(ctx, "UPDATE jobs SET status = ?, record = ?, started = ? WHERE account = ? AND id = ?", j.Status, string(text), started, j.Account, j.ID)
+	finished := int64(0)
+	if !j.Finished.IsZero() {
+		finished = j.Finished.UnixMicro()
+	}
+	_, err = tx.ExecContext(ctx, "UPDATE jobs SET queue = ?, status = ?, record = ?, started = ?, finished = ? WHERE account = ? AND id = ?",
+		j.Queue, j.Status, string(text), started, finished, j.Account, j.ID)
 	return err
+}
+
+// facet records what a job is found by.
+func facet(ctx context.Context, tx *sql.Tx, j *job.Job, facets []job.Facet) error {
+	for _, f := range facets {
+		for _, v := range f.Values {
+			if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO facets (account, name, value, job) VALUES (?, ?, ?, ?)", j.Account, f.Name, v, j.ID); err != nil {
+				return fmt.Errorf("record what job %s is found by: %w", j.ID, err)
+			}
+		}
+	}
+	return nil
+}
+
+// ChangeJob implements store.Store.
+func (s *Store) ChangeJob(ctx context.Context, account, id string, change func(*job.Job) error) (*job.Job, error) {
+	var changed *job.Job
+	err := s.change(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		changed = nil
+		j, err := get(ctx, tx, account, id)
+		if err != nil {
+			return err
+		}
+		if err := change(j); err != nil {
+			return err
+		}
+		changed = j
+		return put(ctx, tx, j)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return changed, nil
+}
+
+// Forget implements store.Store.
+func (s *Store) Forget(ctx context.Context, before time.Time, limit int) (int, error) {
+	n := 0
+	err := s.change(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		n = 0
+		rows, err := tx.QueryContext(ctx, "SELECT account, id FROM jobs WHERE finished > 0 AND finished < ? ORDER BY finished LIMIT ?", before.UnixMicro(), limit)
+		if err != nil {
+			return err
+		}
+		var gone [][2]any
+		for rows.Next() {
+			var account, id string
+			if err := rows.Scan(&account, &id); err != nil {
+				return errors.Join(err, rows.Close())
+			}
+			gone = append(gone, [2]any{account, id})
+		}
+		if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+			return err
+		}
+		for _, g := range gone {
+			for _, statement := range []string{
+				"DELETE FROM facets WHERE account = ? AND job = ?", "DELETE FROM tasks WHERE account = ? AND job = ?", "DELETE FROM jobs WHERE account = ? AND id = ?",
+			} {
+				if _, err := tx.ExecContext(ctx, statement, g[0], g[1]); err != nil {
+					return err
+				}
+			}
+		}
+		n = len(gone)
+		return nil
+	})
+	return n, err
 }
 
 // Submit implements store.Store.
@@ -81,9 +155,15 @@ func (s *Store) Submit(ctx context.Context, j *job.Job, now time.Time) (*job.Job
 			j.Account, j.ID, j.Queue, j.Status, token, string(text)); err != nil {
 			return fmt.Errorf("record job %s: %w", j.ID, err)
 		}
-		_, err = tx.ExecContext(ctx, "INSERT INTO tasks (id, account, job, state, priority, created) VALUES (?, ?, ?, 'waiting', ?, ?)",
-			taskID(j), j.Account, j.ID, j.Priority, now.UnixMicro())
-		return err
+		hop := int64(0)
+		if len(j.Hops) > 0 {
+			hop = now.Add(j.Hops[0].Wait).UnixMicro()
+		}
+		if _, err = tx.ExecContext(ctx, "INSERT INTO tasks (id, account, job, queue, state, priority, created, hop) VALUES (?, ?, ?, ?, 'waiting', ?, ?, ?)",
+			taskID(j), j.Account, j.ID, j.Queue, j.Priority, now.UnixMicro(), hop); err != nil {
+			return err
+		}
+		return facet(ctx, tx, j, j.Facets)
 	})
 	if err != nil {
 		return nil, err
@@ -111,6 +191,20 @@ func (s *Store) List(ctx context.Context, q job.Query) ([]*job.Job, error) {
 	}
 	if q.Status != "" {
 		and("status = ?", q.Status)
+	}
+	for _, f := range q.Facets {
+		values := "?" + strings.Repeat(", ?", len(f.Values)-1)
+		// Few jobs have one input: they lead. Most jobs have one codec or engine: it is looked up for each job of the page.
+		if f.Name == job.FacetInput {
+			query += " AND id IN (SELECT job FROM facets WHERE account = ? AND name = ? AND value IN (" + values + "))"
+			args = append(args, q.Account, f.Name)
+		} else {
+			query += " AND EXISTS (SELECT 1 FROM facets WHERE facets.account = jobs.account AND facets.name = ? AND facets.job = jobs.id AND facets.value IN (" + values + "))"
+			args = append(args, f.Name)
+		}
+		for _, v := range f.Values {
+			args = append(args, v)
+		}
 	}
 	order, beyond := "DESC", "id < ?"
 	if q.Ascending {

@@ -54,12 +54,8 @@ func (s *Store) Claim(ctx context.Context, worker string, now, deadline time.Tim
 	var claimed *store.Claimed
 	err := s.change(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		claimed = nil
-		var t task
-		err := tx.QueryRowContext(ctx, "SELECT "+taskColumns+" FROM tasks WHERE state = 'waiting' ORDER BY priority DESC, created, id LIMIT 1").Scan(t.fields()...)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
+		t, err := first(ctx, tx)
+		if err != nil || t == nil {
 			return err
 		}
 		j, err := get(ctx, tx, t.account, t.job)
@@ -70,7 +66,7 @@ func (s *Store) Claim(ctx context.Context, worker string, now, deadline time.Tim
 		if err := json.Unmarshal(t.uploads, &c.Uploads); err != nil {
 			return fmt.Errorf("read the open uploads of a task: %w", err)
 		}
-		if _, err := tx.ExecContext(ctx, "UPDATE tasks SET state = 'leased', epoch = ?, attempts = ?, worker = ?, deadline = ?, reported = ? WHERE id = ?",
+		if _, err := tx.ExecContext(ctx, "UPDATE tasks SET state = 'leased', hop = 0, epoch = ?, attempts = ?, worker = ?, deadline = ?, reported = ? WHERE id = ?",
 			c.Epoch, c.Attempt, worker, deadline.UnixMicro(), now.UnixMicro(), t.id); err != nil {
 			return err
 		}
@@ -122,8 +118,11 @@ func (s *Store) Report(ctx context.Context, id string, epoch int64, p lease.Prog
 			j.Phase = p.Phase
 		}
 		j.PhasePercent, j.Percent = p.PhasePercent, max(j.Percent, p.Percent)
-		if p.Engine != "" {
+		if p.Engine != "" && p.Engine != j.EngineVersion {
 			j.EngineVersion = p.Engine
+			if err := facet(ctx, tx, j, []job.Facet{{Name: job.FacetEngineUsed, Values: []string{p.Engine}}}); err != nil {
+				return err
+			}
 		}
 		if len(p.InputDetails) > 0 {
 			if err := event(ctx, tx, j, "INPUT_INFORMATION", now, map[string]any{"inputDetails": p.InputDetails}); err != nil {
@@ -170,7 +169,9 @@ func (s *Store) Finish(ctx context.Context, id string, epoch int64, r lease.Resu
 		if _, err := tx.ExecContext(ctx, "UPDATE tasks SET state = 'ended', deadline = 0, uploads = '[]' WHERE id = ?", id); err != nil {
 			return err
 		}
-		j.Warnings = r.Warnings
+		if j.Warnings, err = joined(j.Warnings, r.Warnings); err != nil {
+			return err
+		}
 		if r.Error != nil {
 			return fail(ctx, tx, j, r.Error.Code, r.Error.Message, now)
 		}
@@ -302,8 +303,18 @@ func leased(ctx context.Context, tx *sql.Tx, condition string, value int64) ([]t
 // NextDeadline implements store.Store.
 func (s *Store) NextDeadline(ctx context.Context) (time.Time, error) {
 	var at sql.NullInt64
-	if err := s.read.QueryRowContext(ctx, "SELECT min(deadline) FROM tasks WHERE state = 'leased'").Scan(&at); err != nil || !at.Valid {
+	if err := s.read.QueryRowContext(ctx, "SELECT min(deadline) FROM tasks WHERE state = 'leased'").Scan(&at); err != nil {
 		return time.Time{}, err
+	}
+	var hop sql.NullInt64
+	if err := s.read.QueryRowContext(ctx, "SELECT min(hop) FROM tasks WHERE state = 'waiting' AND hop > 0").Scan(&hop); err != nil {
+		return time.Time{}, err
+	}
+	if hop.Valid && (!at.Valid || hop.Int64 < at.Int64) {
+		at = hop
+	}
+	if !at.Valid {
+		return time.Time{}, nil
 	}
 	return time.UnixMicro(at.Int64).UTC(), nil
 }
