@@ -7,6 +7,7 @@ GOFUMPT_VERSION := v0.12.0
 STATICCHECK_VERSION := v0.8.2
 HLSJS_VERSION := 1.7.4
 PLAYWRIGHT_VERSION := 1.64.1
+NODE_SDK_VERSION := 3.1169.0
 
 .PHONY: help
 help: ## list the targets
@@ -25,7 +26,7 @@ demo: deps-demo build ## run the main job on a fresh server, from s3:// to s3://
 	@scripts/demo.sh
 
 .PHONY: deps-test
-deps-test: $(TOOLS)/versitygw-$(VERSITYGW_VERSION) test/browser/node_modules/.installed-$(HLSJS_VERSION)-$(PLAYWRIGHT_VERSION)
+deps-test: $(TOOLS)/versitygw-$(VERSITYGW_VERSION) test/browser/node_modules/.installed-$(HLSJS_VERSION)-$(PLAYWRIGHT_VERSION) test/node/node_modules/.installed-$(NODE_SDK_VERSION)
 	@scripts/deps.sh ffmpeg aws curl boto3 gcc chromium node
 
 $(TOOLS)/versitygw-$(VERSITYGW_VERSION):
@@ -37,6 +38,12 @@ test/browser/node_modules/.installed-$(HLSJS_VERSION)-$(PLAYWRIGHT_VERSION):
 	@scripts/deps.sh node
 	@echo "installing hls.js $(HLSJS_VERSION) and playwright-core $(PLAYWRIGHT_VERSION), the player and its driver"
 	@cd test/browser && npm install --no-save --no-package-lock --no-audit --no-fund --silent hls.js@$(HLSJS_VERSION) playwright-core@$(PLAYWRIGHT_VERSION)
+	@touch $@
+
+test/node/node_modules/.installed-$(NODE_SDK_VERSION):
+	@scripts/deps.sh node
+	@echo "installing the AWS SDK for JavaScript's MediaConvert client $(NODE_SDK_VERSION)"
+	@cd test/node && npm install --no-save --no-package-lock --no-audit --no-fund --silent @aws-sdk/client-mediaconvert@$(NODE_SDK_VERSION)
 	@touch $@
 
 .PHONY: test

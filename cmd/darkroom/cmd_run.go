@@ -18,6 +18,7 @@ import (
 	"darkroom/internal/lease"
 	"darkroom/internal/mediaconvert"
 	"darkroom/internal/plan"
+	"darkroom/internal/preset"
 )
 
 // maxJobFile bounds the job that run reads.
@@ -58,6 +59,9 @@ func runJob(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	}
 	settings, err := jobSettings(body)
 	if err != nil {
+		return err
+	}
+	if settings, err = preset.Expand(settings, systemPreset); err != nil {
 		return err
 	}
 	e, err := newEngine(ctx, ef)
@@ -233,4 +237,13 @@ func (b *bar) end() {
 	if b.drawn {
 		fmt.Fprint(b.w, "\r\033[K")
 	}
+}
+
+// systemPreset finds what a job without a server can name.
+func systemPreset(name string) (*types.PresetSettings, error) {
+	p, ok := preset.FindSystem(name)
+	if !ok {
+		return nil, usagef("the preset %s does not exist; without a server there are system presets alone", name)
+	}
+	return p.Settings, nil
 }

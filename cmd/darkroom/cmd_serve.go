@@ -141,6 +141,7 @@ func (s *server) open() error {
 		Check: func(j *types.JobSettings) ([]plan.Refusal, []plan.Refusal) {
 			return plan.Check(j, s.worker.capabilities())
 		},
+		Engine: func() string { return s.worker.capabilities().Engine },
 	})
 	if err != nil {
 		return err

@@ -37,6 +37,10 @@ type Queue interface {
 	Cancel(ctx context.Context, account, id string) error
 	// Count counts the unfinished jobs of the queue with this ARN.
 	Count(ctx context.Context, account, queue string) (job.Counts, error)
+	// ChangeJob reads, changes and records a job in one transaction. It returns job.ErrNotFound, or the error of change.
+	ChangeJob(ctx context.Context, account, id string, change func(*job.Job) error) (*job.Job, error)
+	// Resources are queues, presets and the rest.
+	Resources
 }
 
 // Options are what a Service works with. Queue, Check, Region and TokenKey are needed.
@@ -45,6 +49,8 @@ type Options struct {
 	// Check says what the service itself would refuse about settings, and what this installation does not offer. The settings have
 	// passed mediaconvert.Decode.
 	Check func(*types.JobSettings) (invalid, notOffered []plan.Refusal)
+	// Engine says which version of the engine is installed; "" while none is known. nil is never known.
+	Engine func() string
 	// Region is the region in the ARNs of jobs and queues.
 	Region string
 	// TokenKey seals the tokens that lead to the next page: TokenKeySize bytes. Tokens made under another key are refused.
@@ -60,6 +66,7 @@ type Options struct {
 type Service struct {
 	queue        Queue
 	check        func(*types.JobSettings) (invalid, notOffered []plan.Refusal)
+	engine       func() string
 	region       string
 	tokens       *tokens
 	queueCreated time.Time
@@ -78,6 +85,9 @@ func New(o Options) (*Service, error) {
 	}
 	s := &Service{
 		queue: o.Queue, check: o.Check, region: o.Region, tokens: t, queueCreated: o.QueueCreated, now: o.Now, random: o.Random,
+	}
+	if s.engine = o.Engine; s.engine == nil {
+		s.engine = func() string { return "" }
 	}
 	if s.now == nil {
 		s.now = time.Now
@@ -118,10 +128,14 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 	if err != nil {
 		return nil, err
 	}
+	conditions, err := s.conditions(r.Context(), q)
+	if err != nil {
+		return nil, err
+	}
 	return &gateway.Operation{
 		Name:    route.Name,
 		Checks:  checks,
-		Context: conditions(q.input),
+		Context: conditions,
 		Serve: func(w http.ResponseWriter, served *http.Request) error {
 			q.http = served
 			return s.serve(w, q)
@@ -159,6 +173,58 @@ func (s *Service) carryOut(q *request) (any, error) {
 		return s.listQueues(ctx, q.account, in)
 	case *mc.DescribeEndpointsInput:
 		return describeEndpoints(q.http, in)
+	case *mc.CreateQueueInput:
+		return s.createQueue(ctx, q.account, in)
+	case *mc.UpdateQueueInput:
+		return s.updateQueue(ctx, q.account, in)
+	case *mc.DeleteQueueInput:
+		return s.deleteQueue(ctx, q.account, in)
+	case *mc.CreatePresetInput:
+		return s.createPreset(ctx, q.account, in)
+	case *mc.GetPresetInput:
+		return s.getPreset(ctx, q.account, in)
+	case *mc.UpdatePresetInput:
+		return s.updatePreset(ctx, q.account, in)
+	case *mc.DeletePresetInput:
+		return s.deletePreset(ctx, q.account, in)
+	case *mc.ListPresetsInput:
+		return s.listPresets(ctx, q.account, in)
+	case *mc.CreateJobTemplateInput:
+		return s.createJobTemplate(ctx, q.account, in)
+	case *mc.GetJobTemplateInput:
+		return s.getJobTemplate(ctx, q.account, in)
+	case *mc.UpdateJobTemplateInput:
+		return s.updateJobTemplate(ctx, q.account, in)
+	case *mc.DeleteJobTemplateInput:
+		return s.deleteJobTemplate(ctx, q.account, in)
+	case *mc.ListJobTemplatesInput:
+		return s.listJobTemplates(ctx, q.account, in)
+	case *mc.SearchJobsInput:
+		return s.searchJobs(ctx, q.account, in)
+	case *mc.StartJobsQueryInput:
+		return s.startJobsQuery(ctx, q.account, in)
+	case *mc.GetJobsQueryResultsInput:
+		return s.getJobsQueryResults(ctx, q.account, in)
+	case *mc.TagResourceInput:
+		return s.tagResource(ctx, q.account, in)
+	case *mc.UntagResourceInput:
+		return s.untagResource(ctx, q.account, in)
+	case *mc.ListTagsForResourceInput:
+		return s.listTags(ctx, q.account, in)
+	case *mc.GetPolicyInput:
+		return s.getPolicy(ctx, q.account)
+	case *mc.PutPolicyInput:
+		return s.putPolicy(ctx, q.account, in)
+	case *mc.DeletePolicyInput:
+		return s.deletePolicy(ctx, q.account)
+	case *mc.AssociateCertificateInput:
+		return s.associateCertificate(ctx, q.account, in)
+	case *mc.DisassociateCertificateInput:
+		return s.disassociateCertificate(ctx, q.account, in)
+	case *mc.CreateResourceShareInput:
+		return s.createResourceShare(ctx, q.account, in)
+	case *mc.ListVersionsInput:
+		return s.listVersions(in)
 	}
 	return nil, mediaconvert.BadRequest(notOffered + "the operation " + q.route.Name)
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,27 +122,31 @@ func presets(settings *types.JobSettings) []string {
 	return names
 }
 
-// conditions returns the condition keys that a request has of its own. There are no input policies, which means that every kind of input is
-// allowed.
-func conditions(input any) iam.Context {
+// conditions returns the condition keys that a request has of its own. Those of the input policy say what the policy is now, whatever the
+// request's inputs are.
+func (s *Service) conditions(ctx context.Context, q *request) (iam.Context, error) {
 	c := iam.Context{}
-	if tags := tagsOf(input); len(tags) > 0 {
+	if tags := tagsOf(q.input); len(tags) > 0 {
 		for k, v := range tags {
 			c["aws:RequestTag/"+k] = []string{v}
 			c["aws:TagKeys"] = append(c["aws:TagKeys"], k)
 		}
 		slices.Sort(c["aws:TagKeys"])
 	}
-	switch in := input.(type) {
+	switch in := q.input.(type) {
 	case *mc.CreateJobInput:
 		c["iam:PassedToService"] = []string{passedTo}
-		for _, k := range []string{"Http", "Https", "S3"} {
-			c["mediaconvert:"+k+"InputsAllowed"] = []string{"true"}
+		p, err := s.policy(ctx, q.account)
+		if err != nil {
+			return nil, err
+		}
+		for k, is := range map[string]types.InputPolicy{"Http": p.HttpInputs, "Https": p.HttpsInputs, "S3": p.S3Inputs} {
+			c["mediaconvert:"+k+"InputsAllowed"] = []string{strconv.FormatBool(is == types.InputPolicyAllowed)}
 		}
 	case *mc.UntagResourceInput:
 		c["aws:TagKeys"] = slices.Clone(in.TagKeys)
 	}
-	return c
+	return c, nil
 }
 
 // value returns what p points to, or the zero value.

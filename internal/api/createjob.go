@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
+	"time"
 	"unicode/utf8"
 
 	mc "github.com/aws/aws-sdk-go-v2/service/mediaconvert"
@@ -17,6 +19,8 @@ import (
 	"darkroom/internal/job"
 	"darkroom/internal/mediaconvert"
 	"darkroom/internal/plan"
+	"darkroom/internal/preset"
+	"darkroom/internal/rules"
 )
 
 // Limits of the members of CreateJob that stand outside the settings.
@@ -29,21 +33,38 @@ const (
 
 var roleARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$`)
 
-// createJob judges a request in this order: what is invalid, all of it; whether the queue exists; what is not offered, all of it. Only then
-// is anything recorded.
+// createJob judges a request in this order: what its template and presets are; what is invalid, all of it; whether the queue exists and the
+// policy allows the inputs; what is not offered, all of it. Only then is anything recorded.
 func (s *Service) createJob(ctx context.Context, account string, in *mc.CreateJobInput) (*mc.CreateJobOutput, error) {
-	invalid, unoffered := s.check(in.Settings)
-	if faults := append(s.memberFaults(account, in), asFaults(invalid)...); len(faults) > 0 {
-		return nil, mediaconvert.BadRequest(mediaconvert.Message(faults))
-	}
-	queue, err := s.knownQueue(account, in.Queue)
+	hash, err := s.requestHash(account, in)
 	if err != nil {
 		return nil, err
 	}
-	if faults := append(unofferedMembers(in), asFaults(unoffered)...); len(faults) > 0 {
+	merged, err := s.merge(ctx, account, in)
+	if err != nil {
+		return nil, err
+	}
+	invalid, unoffered := s.check(merged.Settings)
+	faults := append(s.memberFaults(account, merged), ruleFaults(rules.Job(merged.Settings))...)
+	for _, f := range asFaults(invalid) {
+		if !slices.ContainsFunc(faults, func(o mediaconvert.Fault) bool { return o.Path == f.Path && o.Want == f.Want }) {
+			faults = append(faults, f)
+		}
+	}
+	if len(faults) > 0 {
+		return nil, mediaconvert.BadRequest(mediaconvert.Message(faults))
+	}
+	queue, err := s.knownQueue(ctx, account, merged.Queue)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.obeyPolicy(ctx, account, merged.Settings); err != nil {
+		return nil, err
+	}
+	if faults := append(s.unofferedMembers(merged), asFaults(unoffered)...); len(faults) > 0 {
 		return nil, mediaconvert.BadRequest(notOffered + mediaconvert.Message(faults))
 	}
-	j, err := s.record(account, queue, in)
+	j, err := s.record(account, queue, hash, merged)
 	if err != nil {
 		return nil, err
 	}
@@ -59,6 +80,43 @@ func (s *Service) createJob(ctx context.Context, account string, in *mc.CreateJo
 		return nil, err
 	}
 	return &mc.CreateJobOutput{Job: described}, nil
+}
+
+// merge returns the request with what its job template and presets say where it says nothing itself.
+func (s *Service) merge(ctx context.Context, account string, in *mc.CreateJobInput) (*mc.CreateJobInput, error) {
+	out := *in
+	if in.JobTemplate != nil {
+		t, err := s.findTemplate(ctx, account, *in.JobTemplate)
+		if err != nil {
+			return nil, err
+		}
+		out.JobTemplate = t.Arn
+		out.Settings = preset.MergeTemplate(in.Settings, t.Settings)
+		if out.Queue == nil {
+			out.Queue = t.Queue
+		}
+		if out.Priority == nil {
+			out.Priority = t.Priority
+		}
+		if out.HopDestinations == nil {
+			out.HopDestinations = t.HopDestinations
+		}
+		if out.AccelerationSettings == nil {
+			out.AccelerationSettings = t.AccelerationSettings
+		}
+		if out.StatusUpdateInterval == "" {
+			out.StatusUpdateInterval = t.StatusUpdateInterval
+		}
+	}
+	settings, err := preset.Expand(out.Settings, func(name string) (*types.PresetSettings, error) {
+		p, err := s.findPreset(ctx, account, name)
+		if err != nil {
+			return nil, err
+		}
+		return p.Settings, nil
+	})
+	out.Settings = settings
+	return &out, err
 }
 
 // asFaults puts what the plan says of the settings under their place in the request.
@@ -83,12 +141,19 @@ func (s *Service) memberFaults(account string, in *mc.CreateJobInput) []mediacon
 	if n := len(in.UserMetadata); n > maxUserMetadata {
 		faults = append(faults, tooMany("/userMetadata", maxUserMetadata, n))
 	}
-	if n := len(in.HopDestinations); n > maxHopDestinations {
+	return append(faults, s.hopFaults(account, in.Queue, in.HopDestinations)...)
+}
+
+// hopFaults says what is invalid about hop destinations of a job or job template that is submitted to queue.
+func (s *Service) hopFaults(account string, queue *string, hops []types.HopDestination) []mediaconvert.Fault {
+	var faults []mediaconvert.Fault
+	fail := func(path, rule string) { faults = append(faults, ruleFault(path, rule)) }
+	if n := len(hops); n > maxHopDestinations {
 		fail("/hopDestinations", fmt.Sprintf("Should have at most %d items (was %d)", maxHopDestinations, n))
 		return faults
 	}
-	own, byDefault := s.queueARN(account, in.Queue), s.queueARN(account, nil)
-	for i, h := range in.HopDestinations {
+	own, byDefault := s.queueARN(account, queue), s.queueARN(account, nil)
+	for i, h := range hops {
 		at := "/hopDestinations/" + strconv.Itoa(i)
 		if w := value(h.WaitMinutes); h.WaitMinutes == nil || w < 1 || w > maxWaitMinutes {
 			was := "null"
@@ -110,20 +175,14 @@ func (s *Service) memberFaults(account string, in *mc.CreateJobInput) []mediacon
 
 // unofferedMembers says which members outside the settings ask for what is not carried out. These are accepted without an effect:
 // billingTagsSource, because nothing is billed; an acceleration mode of PREFERRED, which means to do without where there is none.
-func unofferedMembers(in *mc.CreateJobInput) []mediaconvert.Fault {
+func (s *Service) unofferedMembers(in *mc.CreateJobInput) []mediaconvert.Fault {
 	var faults []mediaconvert.Fault
 	fail := func(path, rule string) { faults = append(faults, ruleFault(path, rule)) }
 	if a := in.AccelerationSettings; a != nil && a.Mode == types.AccelerationModeEnabled {
 		fail("/accelerationSettings/mode", "ENABLED is not carried out; offered: DISABLED, PREFERRED")
 	}
-	if len(in.HopDestinations) > 0 {
-		fail("/hopDestinations", "queue hopping is not carried out")
-	}
-	if in.JobEngineVersion != nil {
-		fail("/jobEngineVersion", "there is one engine, which cannot be chosen")
-	}
-	if in.JobTemplate != nil {
-		fail("/jobTemplate", "job templates are not carried out")
+	if v := in.JobEngineVersion; v != nil && (*v == "" || *v != s.engine()) {
+		fail("/jobEngineVersion", "there is one engine; offered: "+s.engine())
 	}
 	if in.SimulateReservedQueue == types.SimulateReservedQueueEnabled {
 		fail("/simulateReservedQueue", "ENABLED is not carried out; offered: DISABLED")
@@ -131,20 +190,15 @@ func unofferedMembers(in *mc.CreateJobInput) []mediaconvert.Fault {
 	return faults
 }
 
-// record makes the record of a new job. Members that are absent get their documented defaults; the hash is taken before, without the token,
-// and of the queue as resolved, so that a repeat is known however it was written.
-func (s *Service) record(account, queue string, in *mc.CreateJobInput) (*job.Job, error) {
+// record makes the record of a new job. Members that are absent get their documented defaults.
+func (s *Service) record(account, queue, hash string, in *mc.CreateJobInput) (*job.Job, error) {
 	request := *in
-	request.ClientRequestToken, request.Queue = nil, &queue
-	hash, err := requestHash(&request)
-	if err != nil {
-		return nil, err
-	}
+	request.ClientRequestToken = nil
 	settings, err := mediaconvert.Encode(in.Settings)
 	if err != nil {
 		return nil, err
 	}
-	request.Settings, request.Role, request.Queue, request.Priority = nil, nil, nil, nil
+	request.Settings, request.Role, request.Queue, request.Priority, request.Tags = nil, nil, nil, nil, nil
 	if request.AccelerationSettings == nil {
 		request.AccelerationSettings = &types.AccelerationSettings{Mode: types.AccelerationModeDisabled}
 	}
@@ -166,15 +220,27 @@ func (s *Service) record(account, queue string, in *mc.CreateJobInput) (*job.Job
 		return nil, fmt.Errorf("make a job id: %w", err)
 	}
 	now := s.now().UTC()
+	var hops []job.Hop
+	for _, h := range in.HopDestinations {
+		hop := job.Hop{Queue: s.queueARN(account, h.Queue), Wait: time.Duration(value(h.WaitMinutes)) * time.Minute}
+		if h.Priority != nil {
+			hop.Priority = ptr(int(*h.Priority))
+		}
+		hops = append(hops, hop)
+	}
 	return &job.Job{
 		ID: mediaconvert.JobID(now, random), Account: account, Queue: queue, Role: *in.Role, Priority: int(value(in.Priority)),
 		Status: job.Submitted, ClientToken: value(in.ClientRequestToken), RequestHash: hash, Request: rest, Settings: settings,
-		Submitted: now, LastStatusTime: now,
+		Submitted: now, LastStatusTime: now, Tags: in.Tags, Hops: hops, Facets: facetsOf(in.Settings, value(in.JobEngineVersion)),
 	}, nil
 }
 
-func requestHash(in *mc.CreateJobInput) (string, error) {
-	canonical, err := mediaconvert.Canonical(in)
+// requestHash is taken of the request as it came, without its token and with its queue as resolved, so that a repeat is known however it
+// was written.
+func (s *Service) requestHash(account string, in *mc.CreateJobInput) (string, error) {
+	request := *in
+	request.ClientRequestToken, request.Queue = nil, ptr(s.queueARN(account, in.Queue))
+	canonical, err := mediaconvert.Canonical(&request)
 	if err != nil {
 		return "", err
 	}

@@ -50,8 +50,9 @@ func FuzzRequest(f *testing.F) {
 	f.Add("GET", "/2017-08-29/jobs", "maxResults=1&nextToken=AAAA&order=ASCENDING", []byte(``))
 	f.Add("DELETE", "/2017-08-29/jobs/1515368087458-qnoxtd", "", []byte(`{}`))
 	f.Add("PUT", "/2017-08-29/tags/arn%3Aaws%2F", "X-Amz-Date=1", []byte(`{"tagKeys":["a"]}`))
+	kept := records(f)
 	f.Fuzz(func(t *testing.T, method, path, query string, body []byte) {
-		queue := &fakeQueue{jobs: make(map[string]*job.Job)}
+		queue := &fakeQueue{Resources: kept, jobs: make(map[string]*job.Job)}
 		s, err := api.New(api.Options{
 			Queue: queue, Region: region, TokenKey: secret.New(make([]byte, api.TokenKeySize)), Random: zeros{},
 			Check: planned,

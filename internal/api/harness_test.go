@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -30,6 +31,8 @@ import (
 	"darkroom/internal/plan"
 	"darkroom/internal/secret"
 	"darkroom/internal/sigv4"
+	"darkroom/internal/store"
+	"darkroom/internal/store/sqlite"
 )
 
 const (
@@ -61,8 +64,9 @@ func (p people) Find(id string) (sigv4.Key, iam.Principal, bool) {
 	return key, iam.Principal{Type: iam.User, Account: account, ARN: "arn:aws:iam::" + account + ":user/" + id, Policies: statements}, ok
 }
 
-// fakeQueue keeps jobs in memory, as api.Queue asks.
+// fakeQueue keeps jobs in memory, as api.Queue asks, and resources in the real records.
 type fakeQueue struct {
+	store.Resources
 	mu   sync.Mutex
 	jobs map[string]*job.Job
 	err  error // returned by everything, when set
@@ -121,6 +125,31 @@ func (f *fakeQueue) List(_ context.Context, q job.Query) ([]*job.Job, error) {
 		return strings.Compare(b.ID, a.ID)
 	})
 	return out[:min(q.Limit, len(out))], nil
+}
+
+func (f *fakeQueue) ChangeJob(ctx context.Context, account, id string, change func(*job.Job) error) (*job.Job, error) {
+	j, err := f.Get(ctx, account, id)
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return j, change(j)
+}
+
+// records opens empty records.
+func records(t testing.TB) *sqlite.Store {
+	t.Helper()
+	s, err := sqlite.Open(filepath.Join(t.TempDir(), "records.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
 }
 
 func (f *fakeQueue) Cancel(ctx context.Context, account, id string) error {
@@ -184,7 +213,7 @@ type bench struct {
 
 func newBench(t *testing.T, edit func(*api.Options)) *bench {
 	t.Helper()
-	b := &bench{t: t, queue: &fakeQueue{jobs: make(map[string]*job.Job)}, people: people{make(map[string][]iam.Statement)}}
+	b := &bench{t: t, queue: &fakeQueue{jobs: make(map[string]*job.Job), Resources: records(t)}, people: people{make(map[string][]iam.Statement)}}
 	clock := &ticking{now: start}
 	o := api.Options{
 		Queue: b.queue, Check: check, Region: region, TokenKey: secret.New(bytes.Repeat([]byte{1}, api.TokenKeySize)),

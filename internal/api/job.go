@@ -80,18 +80,27 @@ func (s *Service) describeJob(j *job.Job) (*types.Job, error) {
 		RetryCount: ptr(int32(j.RetryCount)),
 		Priority:   ptr(int32(j.Priority)),
 
-		AccelerationSettings:  request.AccelerationSettings,
-		AccelerationStatus:    types.AccelerationStatusNotApplicable,
-		BillingTagsSource:     request.BillingTagsSource,
-		HopDestinations:       []types.HopDestination{},
-		QueueTransitions:      []types.QueueTransition{},
-		SimulateReservedQueue: request.SimulateReservedQueue,
-		StatusUpdateInterval:  request.StatusUpdateInterval,
-		UserMetadata:          request.UserMetadata,
+		AccelerationSettings: request.AccelerationSettings,
+		AccelerationStatus:   types.AccelerationStatusNotApplicable,
+		BillingTagsSource:    request.BillingTagsSource,
+		HopDestinations:      []types.HopDestination{},
+		QueueTransitions:     []types.QueueTransition{},
+		JobTemplate:          request.JobTemplate,
+
+		JobEngineVersionRequested: request.JobEngineVersion,
+		SimulateReservedQueue:     request.SimulateReservedQueue,
+		StatusUpdateInterval:      request.StatusUpdateInterval,
+		UserMetadata:              request.UserMetadata,
 
 		Messages:           results.Messages,
 		OutputGroupDetails: results.OutputGroupDetails,
 		Warnings:           results.Warnings,
+	}
+	if request.HopDestinations != nil {
+		out.HopDestinations = request.HopDestinations
+	}
+	for _, t := range j.Transitions {
+		out.QueueTransitions = append(out.QueueTransitions, types.QueueTransition{SourceQueue: &t.From, DestinationQueue: &t.To, Timestamp: timeOf(t.Time)})
 	}
 	if j.ClientToken != "" {
 		out.ClientRequestToken = &j.ClientToken

@@ -237,13 +237,13 @@ func TestCreateJobRefuses(t *testing.T) {
 		{"priority of a hop", `"hopDestinations":[{"waitMinutes":1,"queue":"other","priority":51}]`, "", 400, bad, "/hopDestinations/0/priority: Should be less"},
 		{"too many hops", `"hopDestinations":[` + many(11, hop) + `]`, "", 400, bad, "/hopDestinations: Should have at most 10 items"},
 		{"invalid settings", `"settings":{"adAvailOffset":7}`, "settings", 400, bad, "/adAvailOffset: Should be a multiple of 8 | : a rule of the whole"},
-		{"invalid before not offered", `"settings":{"adAvailOffset":-7},"jobTemplate":"t"`, "settings", 400, bad, "/adAvailOffset: Should be a multiple of 8"},
+		{"invalid before not offered", `"settings":{"adAvailOffset":-7},"jobEngineVersion":"1"`, "settings", 400, bad, "/adAvailOffset: Should be a multiple of 8"},
 		{"invalid before an unknown queue", `"settings":{"adAvailOffset":7},"queue":"q"`, "settings", 400, bad, "/adAvailOffset: Should be a multiple of 8"},
 		{
 			"all that is invalid", `"settings":{"adAvailOffset":7},"clientRequestToken":""`, "settings", 400, bad,
 			"/clientRequestToken: Should have 1 to 256 characters (was 0) | /adAvailOffset: Should be a multiple of 8 | : a rule of the whole",
 		},
-		{"unknown queue", `"queue":"other"`, "", 404, "NotFoundException", "The queue arn:aws:mediaconvert:eu-west-1:111122223333:queues/other does not exist."},
+		{"unknown queue", `"queue":"other"`, "", 404, "NotFoundException", "The queue other does not exist."},
 		{"queue of another region", `"queue":"arn:aws:mediaconvert:us-east-1:111122223333:queues/Default"`, "", 404, "NotFoundException", "The queue arn:aws:mediaconvert:us-east-1"},
 		{
 			"queue of another account", `"queue":"arn:aws:mediaconvert:eu-west-1:999988887777:queues/Default"`, "", 403, "AccessDeniedException",
@@ -257,14 +257,15 @@ func TestCreateJobRefuses(t *testing.T) {
 		{"empty queue", `"queue":""`, "", 404, "NotFoundException", "The queue "},
 		{"acceleration", `"accelerationSettings":{"mode":"ENABLED"}`, "", 400, bad, offered + "/accelerationSettings/mode: ENABLED is not carried out"},
 		{"acceleration without mode", `"accelerationSettings":{}`, "", 400, bad, "/accelerationSettings: mode is a required property"},
-		{"hop", `"hopDestinations":[{"waitMinutes":1,"queue":"other"}]`, "", 400, bad, offered + "/hopDestinations: queue hopping"},
 		{"engine version", `"jobEngineVersion":""`, "", 400, bad, offered + "/jobEngineVersion: "},
-		{"template", `"jobTemplate":"t"`, "", 400, bad, offered + "/jobTemplate: "},
+		{"template", `"jobTemplate":"t"`, "", 404, "NotFoundException", "The job template t does not exist."},
+		{"template of another kind", `"jobTemplate":"` + queueARN + `"`, "", 404, "NotFoundException", "The job template arn:"},
+		{"preset", `"settings":{"outputGroups":[{"outputs":[{"preset":"p"}]}]}`, "settings", 404, "NotFoundException", "The preset p does not exist."},
 		{"reserved queue", `"simulateReservedQueue":"ENABLED"`, "", 400, bad, offered + "/simulateReservedQueue: ENABLED"},
 		{"settings not offered", `"settings":{"adAvailOffset":8}`, "settings", 400, bad, offered + "/adAvailOffset: ad markers are not carried out"},
 		{
-			"all that is not offered", `"settings":{"adAvailOffset":8},"jobTemplate":"t","jobEngineVersion":"1"`, "settings", 400, bad,
-			offered + "/jobEngineVersion: there is one engine, which cannot be chosen | /jobTemplate: job templates are not carried out | /adAvailOffset: ad markers",
+			"all that is not offered", `"settings":{"adAvailOffset":8},"simulateReservedQueue":"ENABLED","jobEngineVersion":"1"`, "settings", 400, bad,
+			offered + "/jobEngineVersion: there is one engine; offered:  | /simulateReservedQueue: ENABLED is not carried out; offered: DISABLED | /adAvailOffset: ad markers",
 		},
 		{
 			"too many presets", `"settings":{"outputGroups":[{"outputs":[` +

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
+
 	"darkroom/internal/api"
 	"darkroom/internal/gateway"
 	"darkroom/internal/iam"
@@ -116,10 +118,10 @@ func TestSDKReadsRefusals(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
 	in := newJob()
-	in.JobTemplate = in.Role
+	in.SimulateReservedQueue = types.SimulateReservedQueueEnabled
 	_, err := b.client("ROOT").CreateJob(t.Context(), in)
 	name, message := exception(err)
-	if name != "BadRequestException" || message != "Not offered by this installation: /jobTemplate: job templates are not carried out" {
+	if name != "BadRequestException" || message != "Not offered by this installation: /simulateReservedQueue: ENABLED is not carried out; offered: DISABLED" {
 		t.Errorf("got %q %q", name, message)
 	}
 	_, err = b.client("stranger").CreateJob(t.Context(), newJob())

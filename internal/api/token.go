@@ -44,7 +44,12 @@ func (t *tokens) seal(position, list string) string {
 
 // open returns what was sealed; false if the token is not one of ours for this list.
 func (t *tokens) open(token, list string) (position string, ok bool) {
-	if len(token) > maxPageToken {
+	return t.openLong(token, list, maxPageToken)
+}
+
+// openLong opens a token of at most so many characters.
+func (t *tokens) openLong(token, list string, most int) (position string, ok bool) {
+	if len(token) > most {
 		return "", false
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(token)

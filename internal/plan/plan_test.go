@@ -268,7 +268,7 @@ func TestCheck(t *testing.T) {
 		{"HEVC", fileJob(out(`{"codecSettings":{"codec":"H_265"}}`)), "", v0 + "/codecSettings/codec"},
 		{"HTTPS input", strings.Replace(fileJob(out(video)), "s3://in/film.mov", "https://host/film.mov", 1), "", "/inputs/0/fileInput"},
 		{"HE-AAC", fileJob(`{"containerSettings":` + mp4 + `,"audioDescriptions":[` + strings.Replace(aac, `"bitrate"`, `"codecProfile":"HEV1","bitrate"`, 1) + `]}`), "", "/outputGroups/0/outputs/0/audioDescriptions/0/codecSettings/aacSettings/codecProfile"},
-		{"preset", fileJob(`{"preset":"System-X"}`), "", "/outputGroups/0/outputs/0/preset"},
+		{"a preset that nobody looked up", fileJob(`{"preset":"System-X"}`), "/outputGroups/0/outputs/0", ""},
 		{"DASH", `{"inputs":[{"fileInput":"s3://a/b"}],"outputGroups":[{"outputGroupSettings":{"type":"DASH_ISO_GROUP_SETTINGS"},"outputs":[]}]}`, "", "/outputGroups/0/outputGroupSettings/type"},
 		{"crop is not in the table", fileJob(out(`{"crop":{"x":0,"y":0,"width":10,"height":10},"codecSettings":` + h264 + `}`)), "", v0 + "/crop"},
 		{"encryption", hlsJob(`,"encryption":{"type":"STATIC_KEY"}`, `{"containerSettings":{"container":"M3U8"},"nameModifier":"_v","videoDescription":`+video+`}`), "", "/outputGroups/0/outputGroupSettings/hlsGroupSettings/encryption"},

@@ -150,9 +150,6 @@ func (c *checker) group(path string, g *types.OutputGroup) {
 }
 
 func (c *checker) output(path string, g *types.OutputGroupSettings, o *types.Output, siblings int) {
-	if o.Preset != nil {
-		return // refused as not offered by the table; what the preset would give is not known
-	}
 	hls := g.Type == types.OutputGroupTypeHlsGroupSettings
 	if o.ContainerSettings == nil {
 		c.missing(path, "containerSettings")

@@ -124,7 +124,7 @@ var members = map[string]answer{
 	"Output.NameModifier":      honoured,
 	"Output.OutputSettings":    honoured,
 	"Output.VideoDescription":  honoured,
-	"Output.Preset":            refused("presets are not carried out"),
+	"Output.Preset":            inert, // what it says is in the output by then; see package preset
 
 	"OutputSettings.HlsSettings":              honoured,
 	"HlsSettings.AudioGroupId":                honoured,

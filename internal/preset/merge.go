@@ -77,6 +77,33 @@ func MergePreset(out *types.Output, p *types.PresetSettings) types.Output {
 	return merged
 }
 
+// Expand returns settings whose outputs have what their presets say. find is asked once for each name; its error is returned. The name of the
+// preset stays in the output, for whoever reads it.
+func Expand(s *types.JobSettings, find func(name string) (*types.PresetSettings, error)) (*types.JobSettings, error) {
+	known := map[string]*types.PresetSettings{}
+	out := *s
+	out.OutputGroups = slices.Clone(s.OutputGroups)
+	for i := range out.OutputGroups {
+		g := &out.OutputGroups[i]
+		g.Outputs = slices.Clone(g.Outputs)
+		for j := range g.Outputs {
+			name := g.Outputs[j].Preset
+			if name == nil {
+				continue
+			}
+			if _, ok := known[*name]; !ok {
+				p, err := find(*name)
+				if err != nil {
+					return nil, err
+				}
+				known[*name] = p
+			}
+			g.Outputs[j] = MergePreset(&g.Outputs[j], known[*name])
+		}
+	}
+	return &out, nil
+}
+
 // over fills what a structure does not say from another one, by the names of their members; but for except. Members of the same name that
 // have other types are left alone.
 func over(to, from reflect.Value, except ...string) {
