@@ -213,7 +213,8 @@ func TestOperations(t *testing.T) {
 		t.Errorf("SearchJobs of none: %d jobs", len(none.Jobs))
 	}
 	query, err := c.StartJobsQuery(ctx, &mediaconvert.StartJobsQueryInput{MaxResults: aws.Int32(1), FilterList: []types.JobsQueryFilter{
-		{Key: types.JobsQueryFilterKeyVideoCodec, Values: []string{"H_264", "H_265"}}, {Key: types.JobsQueryFilterKeyAudioCodec, Values: []string{"AAC"}},
+		{Key: types.JobsQueryFilterKeyVideoCodec, Values: []string{"H_264", "H_265"}},
+		{Key: types.JobsQueryFilterKeyAudioCodec, Values: []string{"AAC"}},
 		{Key: types.JobsQueryFilterKeyStatus, Values: []string{"COMPLETE"}},
 	}})
 	want("StartJobsQuery", "", err)
@@ -263,8 +264,7 @@ func TestOperations(t *testing.T) {
 	if len(versions.Versions) != 1 || aws.ToString(versions.Versions[0].Version) != aws.ToString(waiting.Job.JobEngineVersionUsed) && aws.ToString(versions.Versions[0].Version) == "" {
 		t.Errorf("ListVersions: %+v", versions.Versions)
 	}
-	_, err = c.DescribeEndpoints(ctx, &mediaconvert.DescribeEndpointsInput{}) //nolint // the old clients ask for it first
-	want("DescribeEndpoints", "", err)
+	// DescribeEndpoints is deprecated in this SDK; TestCLI and TestOperationsOfJavaScript call it.
 	_, err = c.CancelJob(ctx, &mediaconvert.CancelJobInput{Id: &id})
 	want("CancelJob of a finished one", "ConflictException", err)
 	_, err = c.DeleteJobTemplate(ctx, &mediaconvert.DeleteJobTemplateInput{Name: aws.String("nightly")})
@@ -326,7 +326,6 @@ func TestOperationsOfOldClients(t *testing.T) {
 		t.Errorf("answers: %s", answers[0])
 	}
 }
-
 
 // TestOperationsOfJavaScript does what the newest SDK for JavaScript knows, which is everything.
 func TestOperationsOfJavaScript(t *testing.T) {

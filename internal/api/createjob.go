@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -20,7 +19,6 @@ import (
 	"darkroom/internal/mediaconvert"
 	"darkroom/internal/plan"
 	"darkroom/internal/preset"
-	"darkroom/internal/rules"
 )
 
 // Limits of the members of CreateJob that stand outside the settings.
@@ -45,13 +43,7 @@ func (s *Service) createJob(ctx context.Context, account string, in *mc.CreateJo
 		return nil, err
 	}
 	invalid, unoffered := s.check(merged.Settings)
-	faults := append(s.memberFaults(account, merged), ruleFaults(rules.Job(merged.Settings))...)
-	for _, f := range asFaults(invalid) {
-		if !slices.ContainsFunc(faults, func(o mediaconvert.Fault) bool { return o.Path == f.Path && o.Want == f.Want }) {
-			faults = append(faults, f)
-		}
-	}
-	if len(faults) > 0 {
+	if faults := append(s.memberFaults(account, merged), asFaults(invalid)...); len(faults) > 0 {
 		return nil, mediaconvert.BadRequest(mediaconvert.Message(faults))
 	}
 	queue, err := s.knownQueue(ctx, account, merged.Queue)

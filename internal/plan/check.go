@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
 
 	"darkroom/internal/media"
+	"darkroom/internal/rules"
 )
 
 // Refusal says which member of the settings is refused and why. Path is a JSON pointer into the settings, in camelCase.
@@ -46,6 +47,9 @@ func Check(s *types.JobSettings, c Capabilities) (invalid, notOffered []Refusal)
 	}
 	w.walkStruct(reflect.ValueOf(*s), "")
 	v := &checker{settings: s, caps: c, notOffered: w.refusals}
+	for _, f := range rules.Job(s) {
+		v.bad(f.Path, "%s", f.Text)
+	}
 	v.job()
 	return v.invalid, v.notOffered
 }

@@ -96,12 +96,12 @@ func TestNames(t *testing.T) {
 	p := mustPlan(t, `{"inputs":[{"fileInput":"s3://in/film.mov"}],"outputGroups":[
 	 {"outputGroupSettings":{"type":"FILE_GROUP_SETTINGS","fileGroupSettings":{"destination":"s3://out/a/"}},"outputs":[
 	   {"nameModifier":"_$w$","containerSettings":{"container":"MP4"},"videoDescription":`+video+`},
-	   {"extension":"m4a","containerSettings":{"container":"MP4"},"audioDescriptions":[`+aac+`]},
+	   {"nameModifier":"_a","extension":"m4a","containerSettings":{"container":"MP4"},"audioDescriptions":[`+aac+`]},
 	   {"nameModifier":"_t","containerSettings":{"container":"RAW"},"videoDescription":{"codecSettings":{"codec":"FRAME_CAPTURE","frameCaptureSettings":{"framerateNumerator":1,"framerateDenominator":5}}}}]},
 	 {"outputGroupSettings":{"type":"HLS_GROUP_SETTINGS","hlsGroupSettings":{"destination":"s3://out/h/main","minSegmentLength":0}},"outputs":[
 	   {"nameModifier":"_v","outputSettings":{"hlsSettings":{"segmentModifier":"-s"}},"containerSettings":{"container":"M3U8"},"videoDescription":`+video+`}]}]}`, film())
 	got := []string{p.Files[0].Key, p.Files[1].Key, p.Captures[0].Prefix, p.Captures[0].Extension, p.HLS[0].Master.Key, p.HLS[0].Variants[0].Playlist.Key, p.HLS[0].Variants[0].SegmentPrefix.Key}
-	want := []string{"a/film_1280.mp4", "a/film.m4a", "a/film_t.", ".jpg", "h/main.m3u8", "h/main_v.m3u8", "h/main_v-s"}
+	want := []string{"a/film_1280.mp4", "a/film_a.m4a", "a/film_t.", ".jpg", "h/main.m3u8", "h/main_v.m3u8", "h/main_v-s"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("keys (-want +got):\n%s", d)
 	}
@@ -255,11 +255,11 @@ func TestCheck(t *testing.T) {
 		{"no rate control", h(``), v0 + "/codecSettings/h264Settings", ""},
 		{"rate without denominator", h(`"bitrate":1000,"framerateControl":"SPECIFIED","framerateNumerator":25`), v0 + "/codecSettings/h264Settings", ""},
 		{"odd width", fileJob(out(`{"width":641,"codecSettings":` + h264 + `}`)), v0 + "/width", ""},
-		{"M3U8 in a file group", fileJob(`{"containerSettings":{"container":"M3U8"},"videoDescription":` + video + `}`), "/outputGroups/0/outputs/0/containerSettings/container", ""},
+		{"M3U8 in a file group", fileJob(`{"containerSettings":{"container":"M3U8"},"videoDescription":` + video + `}`), "/outputGroups/0", ""},
 		{"HLS without minSegmentLength", `{"inputs":[{"fileInput":"s3://a/b"}],"outputGroups":[{"outputGroupSettings":{"type":"HLS_GROUP_SETTINGS","hlsGroupSettings":{}},"outputs":[{"containerSettings":{"container":"M3U8"},"videoDescription":` + video + `}]}]}`, "/outputGroups/0/outputGroupSettings/hlsGroupSettings", ""},
 		{"sample rate", fileJob(`{"containerSettings":` + mp4 + `,"audioDescriptions":[{"codecSettings":{"codec":"AAC","aacSettings":{"codingMode":"CODING_MODE_2_0","sampleRate":47000}}}]}`), "/outputGroups/0/outputs/0/audioDescriptions/0/codecSettings/aacSettings/sampleRate", ""},
-		{"unknown selector", fileJob(`{"containerSettings":` + mp4 + `,"audioDescriptions":[{"audioSourceName":"nobody",` + aac[1:] + `]}`), "/outputGroups/0/outputs/0/audioDescriptions/0/audioSourceName", ""},
-		{"the same name twice", fileJob(out(video), out(video)), "/outputGroups/0/outputs/1", ""},
+		{"unknown selector", fileJob(`{"containerSettings":` + mp4 + `,"audioDescriptions":[{"audioSourceName":"nobody",` + aac[1:] + `]}`), "", "/outputGroups/0/outputs/0/audioDescriptions/0/audioSourceName"},
+		{"the same name twice", fileJob(`{"nameModifier":"_a",`+out(video)[1:], `{"nameModifier":"_a",`+out(video)[1:]), "/outputGroups/0/outputs/1/nameModifier", ""},
 		{"HLS names collide with the master", hlsJob(``, `{"containerSettings":{"container":"M3U8"},"videoDescription":`+video+`}`), "/outputGroups/0/outputs/0", ""},
 		{"destination", strings.Replace(fileJob(out(video)), "s3://out/x/", "s3:///x/", 1), "/outputGroups/0/outputGroupSettings/fileGroupSettings/destination", ""},
 
@@ -269,9 +269,9 @@ func TestCheck(t *testing.T) {
 		{"HTTPS input", strings.Replace(fileJob(out(video)), "s3://in/film.mov", "https://host/film.mov", 1), "", "/inputs/0/fileInput"},
 		{"HE-AAC", fileJob(`{"containerSettings":` + mp4 + `,"audioDescriptions":[` + strings.Replace(aac, `"bitrate"`, `"codecProfile":"HEV1","bitrate"`, 1) + `]}`), "", "/outputGroups/0/outputs/0/audioDescriptions/0/codecSettings/aacSettings/codecProfile"},
 		{"a preset that nobody looked up", fileJob(`{"preset":"System-X"}`), "/outputGroups/0/outputs/0", ""},
-		{"DASH", `{"inputs":[{"fileInput":"s3://a/b"}],"outputGroups":[{"outputGroupSettings":{"type":"DASH_ISO_GROUP_SETTINGS"},"outputs":[]}]}`, "", "/outputGroups/0/outputGroupSettings/type"},
+		{"DASH", `{"inputs":[{"fileInput":"s3://a/b"}],"outputGroups":[{"outputGroupSettings":{"type":"DASH_ISO_GROUP_SETTINGS","dashIsoGroupSettings":{}},"outputs":[{"containerSettings":{"container":"MPD"},"videoDescription":` + video + `}]}]}`, "", "/outputGroups/0/outputGroupSettings/dashIsoGroupSettings"},
 		{"crop is not in the table", fileJob(out(`{"crop":{"x":0,"y":0,"width":10,"height":10},"codecSettings":` + h264 + `}`)), "", v0 + "/crop"},
-		{"encryption", hlsJob(`,"encryption":{"type":"STATIC_KEY"}`, `{"containerSettings":{"container":"M3U8"},"nameModifier":"_v","videoDescription":`+video+`}`), "", "/outputGroups/0/outputGroupSettings/hlsGroupSettings/encryption"},
+		{"encryption", hlsJob(`,"encryption":{"type":"STATIC_KEY","staticKeyProvider":{"staticKeyValue":"00112233445566778899aabbccddeeff","url":"https://k"}}`, `{"containerSettings":{"container":"M3U8"},"nameModifier":"_v","videoDescription":`+video+`}`), "", "/outputGroups/0/outputGroupSettings/hlsGroupSettings/encryption"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

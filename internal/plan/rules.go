@@ -21,7 +21,10 @@ type checker struct {
 }
 
 func (c *checker) bad(path, format string, args ...any) {
-	c.invalid = append(c.invalid, Refusal{path, fmt.Sprintf(format, args...)})
+	// The rules of the service and what the plan needs overlap: what is said once is not said again.
+	if r := (Refusal{path, fmt.Sprintf(format, args...)}); !slices.Contains(c.invalid, r) {
+		c.invalid = append(c.invalid, r)
+	}
 }
 
 func (c *checker) lack(path, format string, args ...any) {
@@ -47,27 +50,9 @@ func (c *checker) job() {
 	for i := range s.OutputGroups {
 		c.group(fmt.Sprintf("/outputGroups/%d", i), &s.OutputGroups[i])
 	}
-	if capturesOnly(s) {
-		c.bad("/outputGroups", "a job of frame captures alone is not allowed; add an output of another kind")
-	}
 	if len(c.invalid) == 0 && len(c.notOffered) == 0 {
 		c.collisions()
 	}
-}
-
-// capturesOnly says whether a job has outputs, and none but frame captures (user guide, "Creating a file output group with frame capture").
-func capturesOnly(s *types.JobSettings) bool {
-	captures := 0
-	for i := range s.OutputGroups {
-		for j := range s.OutputGroups[i].Outputs {
-			v := s.OutputGroups[i].Outputs[j].VideoDescription
-			if v == nil || v.CodecSettings == nil || v.CodecSettings.Codec != types.VideoCodecFrameCapture {
-				return false
-			}
-			captures++
-		}
-	}
-	return captures > 0
 }
 
 func (c *checker) input(i int) {
@@ -179,7 +164,7 @@ func (c *checker) output(path string, g *types.OutputGroupSettings, o *types.Out
 	if codec == types.VideoCodecFrameCapture && len(o.AudioDescriptions) > 0 {
 		c.bad(path+"/audioDescriptions", "an output of captured frames has no sound")
 	}
-	if o.VideoDescription == nil && len(o.AudioDescriptions) == 0 {
+	if o.VideoDescription == nil && len(o.AudioDescriptions) == 0 && len(o.CaptionDescriptions) == 0 {
 		c.bad(path, "Should match any schema: videoDescription is a required property | %s: audioDescriptions is a required property", path)
 	}
 	if hls {
@@ -314,9 +299,7 @@ func (c *checker) h264(path string, h *types.H264Settings, hls bool) {
 			c.bad(path+"/maxBitrate", "Should be greater than or equal to %d, the bitrate", *h.Bitrate)
 		}
 	case types.H264RateControlModeQvbr:
-		if h.MaxBitrate == nil {
-			c.missing(path, "maxBitrate")
-		}
+		// maxBitrate is required by a rule of the service, but for automated ABR.
 	default:
 		c.missing(path, "rateControlMode")
 	}
@@ -358,7 +341,7 @@ var aacSampleRates = []int32{8000, 11025, 12000, 16000, 22050, 24000, 32000, 441
 func (c *checker) audio(path string, a *types.AudioDescription) {
 	if name := aws.ToString(a.AudioSourceName); name != "" && len(c.settings.Inputs) > 0 {
 		if _, ok := c.settings.Inputs[0].AudioSelectors[name]; !ok && len(c.settings.Inputs[0].AudioSelectors) > 0 {
-			c.bad(path+"/audioSourceName", "%q names no audio selector of the input", name)
+			c.lack(path+"/audioSourceName", "%q names no audio selector of the input; to fall back to another is not carried out", name)
 		}
 	}
 	if a.CodecSettings == nil {

@@ -1,3 +1,0 @@
-package rules
-
-var packagingTable = []rule[groupView]{}
