@@ -127,6 +127,7 @@ func (s *server) open() error {
 	people := identity.New(cfg.Account, root, time.Now)
 	s.queue = queue.New(s.records, queue.Options{
 		Region: cfg.Region, Credentials: &issuer{account: cfg.Account, sessions: people.Sessions}, Log: s.log,
+		Retention: time.Duration(cfg.RetentionDays) * 24 * time.Hour,
 	})
 	if err := s.queue.Void(context.Background()); err != nil {
 		return fmt.Errorf("take back the leases of an earlier run: %w", err)

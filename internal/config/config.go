@@ -33,6 +33,7 @@ type Config struct {
 	S3             S3            `yaml:"s3"`
 	Egress         Egress        `yaml:"egress"`
 	Worker         Worker        `yaml:"worker"`
+	RetentionDays  int           `yaml:"retention_days"` // how long finished jobs are kept; 0: for ever
 }
 
 // S3 is an external object store that s3:// means instead of the embedded one. The zero value means the embedded one.
@@ -75,6 +76,8 @@ func Default() Config {
 		Drain:    30 * time.Second,
 		FFmpeg:   "ffmpeg",
 		FFprobe:  "ffprobe",
+
+		RetentionDays: 90,
 	}
 }
 

@@ -49,6 +49,7 @@ egress:
   ca_file: /etc/darkroom/ca.pem
 worker:
   concurrency: 3
+retention_days: 7
 `
 
 func fullConfig() Config {
@@ -56,7 +57,8 @@ func fullConfig() Config {
 		Data: "/var/lib/darkroom", Listen: "[::1]:0", Hosts: []string{"media.example.org", "192.0.2.7"},
 		Region: "eu-central-1", Account: "012345678901", LogLevel: "debug", InsecureHTTP: true, RequireSandbox: true,
 		Drain: 90 * time.Second, FFmpeg: "/opt/ffmpeg", FFprobe: "/opt/ffprobe",
-		S3: S3{Endpoint: "https://objects.example.org:8443", Region: "us-west-2", PathStyle: true, CredentialsFile: "/etc/darkroom/s3"},
+		RetentionDays: 7,
+		S3:            S3{Endpoint: "https://objects.example.org:8443", Region: "us-west-2", PathStyle: true, CredentialsFile: "/etc/darkroom/s3"},
 		Egress: Egress{
 			Allow: []Allow{
 				{Net: "10.1.0.0/16", Ports: []int{443, 8443}, For: []string{"input", "speke"}},
@@ -195,6 +197,7 @@ func TestReadRefusesValues(t *testing.T) {
 		{"egress: {allow: [{net: 10.0.0.0/8, ports: [1], for: [input, mail]}]}", "egress.allow[0].for", "mail"},
 		{"worker: {concurrency: -1}", "worker.concurrency", "-1"},
 		{"worker: {concurrency: 257}", "worker.concurrency", "257"},
+		{"retention_days: -1", "retention_days", "-1"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.text, func(t *testing.T) {

@@ -19,6 +19,8 @@ var Purposes = []string{"input", "speke", "oidc", "webhook", "kms", "storage"}
 const (
 	MaxDrain       = time.Hour
 	MaxConcurrency = 256
+	// MaxRetentionDays is a hundred years.
+	MaxRetentionDays = 36525
 )
 
 var (
@@ -75,6 +77,9 @@ func (c Config) Validate() error {
 		if err := a.validate(fmt.Sprintf("egress.allow[%d]", i)); err != nil {
 			return err
 		}
+	}
+	if n := c.RetentionDays; n < 0 || n > MaxRetentionDays {
+		return &Error{"retention_days", strconv.Itoa(n), fmt.Sprintf("a number from 0 to %d", MaxRetentionDays)}
 	}
 	if n := c.Worker.Concurrency; n < 0 || n > MaxConcurrency {
 		return &Error{"worker.concurrency", strconv.Itoa(n), fmt.Sprintf("a number from 0 to %d", MaxConcurrency)}

@@ -47,7 +47,9 @@ type Options struct {
 	Lease       time.Duration // 0: DefaultLease
 	Credentials Credentials
 	Clock       Clock // nil: the machine's
-	Log         *slog.Logger
+	// Retention is how long finished jobs are kept; 0 is for ever.
+	Retention time.Duration
+	Log       *slog.Logger
 }
 
 // Queue is the keeper of jobs: the API's and the workers' side of it. It is safe for concurrent use.
@@ -419,15 +421,35 @@ const (
 	storePause = time.Second
 	// maxNap bounds how long the rescuer sleeps, for the jobs that progress too long.
 	maxNap = time.Minute
+	// forgetEvery is how often old jobs are looked for, and forgetStep how many go in one transaction.
+	forgetEvery = 10 * time.Minute
+	forgetStep  = 500
 )
+
+// forget deletes what is older than the retention, in small steps, so that nobody waits long for the records.
+func (q *Queue) forget(ctx context.Context, now time.Time) {
+	for ctx.Err() == nil {
+		n, err := q.store.Forget(ctx, now.Add(-q.o.Retention), forgetStep)
+		if err != nil && ctx.Err() == nil {
+			q.o.Log.Error("forget old jobs", "err", err)
+		}
+		if err != nil || n < forgetStep {
+			return
+		}
+	}
+}
 
 // Run rescues leases at their deadlines until ctx ends.
 func (q *Queue) Run(ctx context.Context) error {
+	forgotten := q.o.Clock.Now()
 	for {
 		moved := q.signal(&q.moved)
 		next, err := q.store.NextDeadline(ctx)
 		if l := q.linger(q.o.Clock.Now()); next.IsZero() || !l.IsZero() && l.Before(next) {
 			next = l
+		}
+		if old := forgotten.Add(forgetEvery); q.o.Retention > 0 && (next.IsZero() || old.Before(next)) {
+			next = old
 		}
 		var wake <-chan time.Time
 		switch {
@@ -445,6 +467,10 @@ func (q *Queue) Run(ctx context.Context) error {
 		case <-moved:
 			continue
 		case <-wake:
+		}
+		if now := q.o.Clock.Now(); q.o.Retention > 0 && now.Sub(forgotten) >= forgetEvery {
+			forgotten = now
+			q.forget(ctx, now)
 		}
 		ended, err := q.store.Expire(ctx, q.o.Clock.Now())
 		if err != nil && ctx.Err() == nil {

@@ -115,6 +115,7 @@ type fixture struct {
 	*queue.Queue
 	creds *Credentials
 	clock *clock
+	again func(queue.Options) *queue.Queue // another queue over the same records
 }
 
 // Run tries a queue over stores that open gives.
@@ -136,11 +137,20 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"renewed credentials replace the old ones", renew},
 		{"void wakes the next claim", void},
 		{"finish twice", finishTwice},
+		{"a queue that goes on wakes its claims", goesOn},
+		{"a place that is free again wakes a claim", placeFree},
+		{"a hop comes at its time", hops},
+		{"old jobs are forgotten", forgets},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			f := &fixture{creds: &Credentials{live: map[string]bool{}, refuse: map[string]*job.Error{}, revoked: make(chan struct{}, 100)}, clock: newClock()}
-			f.Queue = queue.New(open(t), queue.Options{Region: "us-east-1", Credentials: f.creds, Clock: f.clock})
+			records := open(t)
+			f.again = func(o queue.Options) *queue.Queue {
+				o.Region, o.Credentials, o.Clock = "us-east-1", f.creds, f.clock
+				return queue.New(records, o)
+			}
+			f.Queue = f.again(queue.Options{})
 			c.test(t, f)
 		})
 	}
@@ -427,5 +437,102 @@ func finishTwice(t *testing.T, f *fixture) {
 	c, err := f.Count(t.Context(), j.Account, j.Queue)
 	if err != nil || c != (job.Counts{}) {
 		t.Errorf("counts: %+v, %v", c, err)
+	}
+}
+
+const fastQueue = "arn:aws:mediaconvert:us-east-1:111122223333:queues/Fast"
+
+// createQueue records the queue that submit's jobs go to, or another one.
+func (f *fixture) createQueue(t *testing.T, name string, rules store.QueueRules) {
+	t.Helper()
+	j := storetest.Job(0)
+	if err := f.CreateResource(t.Context(), &store.Resource{Account: j.Account, Kind: store.Queue, Name: name, Queue: rules}, 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// claiming is a claim that waits.
+func (f *fixture) claiming(t *testing.T) <-chan *lease.Lease {
+	got := make(chan *lease.Lease, 1)
+	go func() {
+		l, err := f.Claim(context.Background(), "w")
+		if err != nil {
+			t.Error(err)
+		}
+		got <- l
+	}()
+	return got
+}
+
+func goesOn(t *testing.T, f *fixture) {
+	j := f.submit(t, 1)
+	f.createQueue(t, "Default", store.QueueRules{ARN: j.Queue, Paused: true})
+	got := f.claiming(t)
+	if _, err := f.ChangeResource(t.Context(), j.Account, store.Queue, "Default", func(r *store.Resource) error {
+		r.Queue.Paused = false
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if l := <-got; l.JobID != j.ID {
+		t.Errorf("claimed %s", l.JobID)
+	}
+}
+
+func placeFree(t *testing.T, f *fixture) {
+	first := f.submit(t, 1)
+	f.createQueue(t, "Default", store.QueueRules{ARN: first.Queue, Concurrent: 1})
+	second := f.submit(t, 2)
+	l := f.claim(t)
+	got := f.claiming(t)
+	if err := f.Finish(t.Context(), l, lease.Result{}); err != nil {
+		t.Fatal(err)
+	}
+	if l := <-got; l.JobID != second.ID {
+		t.Errorf("claimed %s", l.JobID)
+	}
+}
+
+func hops(t *testing.T, f *fixture) {
+	j := storetest.Job(1)
+	f.createQueue(t, "Default", store.QueueRules{ARN: j.Queue, Paused: true})
+	f.createQueue(t, "Fast", store.QueueRules{ARN: fastQueue})
+	f.run(t)
+	got := f.claiming(t)
+	j.Hops = []job.Hop{{Queue: fastQueue, Wait: time.Minute}}
+	if _, err := f.Submit(t.Context(), j); err != nil {
+		t.Fatal(err)
+	}
+	<-f.clock.slept // until the hop is due
+	f.clock.advance(time.Minute - time.Nanosecond)
+	select {
+	case l := <-got:
+		t.Fatalf("claimed too early: %+v", l)
+	default:
+	}
+	f.clock.advance(time.Nanosecond)
+	if l := <-got; l.JobID != j.ID {
+		t.Errorf("claimed %s", l.JobID)
+	}
+	moved, err := f.Get(t.Context(), j.Account, j.ID)
+	if err != nil || moved.Queue != fastQueue || len(moved.Transitions) != 1 {
+		t.Errorf("moved: %+v %v", moved, err)
+	}
+}
+
+func forgets(t *testing.T, f *fixture) {
+	j := f.submit(t, 1)
+	if err := f.Cancel(t.Context(), j.Account, j.ID); err != nil {
+		t.Fatal(err)
+	}
+	f.Queue = f.again(queue.Options{Retention: time.Hour})
+	f.run(t)
+	<-f.clock.slept
+	f.clock.advance(time.Hour)
+	<-f.clock.slept
+	f.clock.advance(time.Hour)
+	<-f.clock.slept // the round that forgets is over when the next one sleeps
+	if _, err := f.Get(t.Context(), j.Account, j.ID); !errors.Is(err, job.ErrNotFound) {
+		t.Errorf("after the retention: %v", err)
 	}
 }
