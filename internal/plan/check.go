@@ -83,7 +83,7 @@ func (w *walker) walkStruct(v reflect.Value, path string) {
 			continue
 		}
 		p := path + "/" + wireName(f.Name)
-		a, known := members[t.Name()+"."+f.Name]
+		a, known := answerOf(t.Name(), f.Name)
 		switch {
 		case !known:
 			w.refuse(p, "is not carried out")
