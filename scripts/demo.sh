@@ -44,16 +44,30 @@ if [ "$status" != COMPLETE ]; then
 	exit 1
 fi
 
-step "4. what came out"
+step "4. a preset, a template, and a job from them (docs/examples)"
+bin/darkroom lint docs/examples/first-job.json | sed 's/^/  lint: /' || exit 1
+aws mediaconvert create-preset --cli-input-json file://docs/examples/preset.json --query 'Preset.Arn' --output text
+aws mediaconvert create-job-template --cli-input-json file://docs/examples/job-template.json --query 'JobTemplate.Arn' --output text
+id=$(aws mediaconvert create-job --role arn:aws:iam::000000000000:role/MediaConvert_Default_Role --job-template look \
+	--settings '{"Inputs":[{"FileInput":"s3://films/in/bunny.mp4"}]}' --query Job.Id --output text)
+status=SUBMITTED
+while [ "$status" = SUBMITTED ] || [ "$status" = PROGRESSING ]; do
+	status=$(aws mediaconvert get-job --id "$id" --query 'Job.Status' --output text)
+done
+echo "$status"
+[ "$status" = COMPLETE ] || exit 1
+
+step "5. what came out"
 aws s3 ls --recursive --human-readable s3://films/out/
 
-step "5. does it play?"
+step "6. does it play?"
 aws s3 cp --no-progress --quiet --recursive s3://films/out/ "$work/got/"
 check() { # check FILE: decode all of it
 	ffmpeg -v error -xerror -i "$1" -f null - </dev/null
 	printf '  %-28s %s\n' "${1#"$work/got/"}" "$(ffprobe -v error -show_entries stream=codec_name,width,height -of compact=nk=1:p=0 "$1" | tr '|\n' ' ,' | sed 's/,$//')"
 }
 check "$work/got/mp4/bunny.mp4"
+for m in "$work"/got/look/*.mp4; do check "$m"; done
 for m in "$work"/got/hls/bunny_*.m3u8; do check "$m"; done
 check "$work/got/thumbs/bunny.0000000.jpg"
 python3 - "$work/got/mp4/bunny.mp4" <<'P' 2>/dev/null || :

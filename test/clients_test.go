@@ -56,7 +56,7 @@ func TestCLI(t *testing.T) {
 				says string
 			}{
 				{[]string{"mediaconvert", "get-job", "--id", "1700000000000-abcdef"}, "(NotFoundException)"},
-				{[]string{"mediaconvert", "create-queue", "--name", "q"}, "Not offered"},
+				{[]string{"mediaconvert", "create-queue", "--name", "Default"}, "(ConflictException)"},
 				{[]string{"s3", "cp", "s3://films/none", dir}, "(404)"},
 				{[]string{"s3", "ls", "s3://none"}, "(NoSuchBucket)"},
 			} {
@@ -208,9 +208,9 @@ func TestGoSDK(t *testing.T) {
 			t.Errorf("%s: got %v, want %T with %q", tt.name, err, tt.want, tt.says)
 		}
 	}
-	_, err = c.CreatePreset(ctx, &mediaconvert.CreatePresetInput{Name: aws.String("p"), Settings: &types.PresetSettings{}})
+	_, err = c.Probe(ctx, &mediaconvert.ProbeInput{InputFiles: []types.ProbeInputFile{{FileUrl: aws.String("s3://films/in/clip.mp4")}}})
 	if api, ok := errors.AsType[smithy.APIError](err); !ok || !strings.Contains(api.ErrorMessage(), "Not offered") {
-		t.Errorf("CreatePreset: %v", err)
+		t.Errorf("Probe: %v", err)
 	}
 }
 

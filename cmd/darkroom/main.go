@@ -33,6 +33,7 @@ var commands = []command{
 	{"serve", "start the service: the API, the object store and a worker", serve, false},
 	{"env", "print what a shell needs to reach the service: eval \"$(darkroom env --data DIR)\"", env, false},
 	{"run", "carry out one job from a file against local directories", runJob, false},
+	{"lint", "judge a job without a server: what is invalid, not offered, or unwise", lint, false},
 	{"probe", "say what is in a media file", probe, false},
 	{"doctor", "say what this machine offers: sandbox, ffmpeg, disk", doctor, false},
 	{"version", "print the version", version, false},

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	mc "github.com/aws/aws-sdk-go-v2/service/mediaconvert"
+	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
+
+	"darkroom/internal/mediaconvert"
+	"darkroom/internal/plan"
+	"darkroom/internal/preset"
+	"darkroom/internal/rules"
+)
+
+// finding is what lint says of one place.
+type finding struct {
+	Line  int    `json:"line"`
+	Level string `json:"level"` // error, not offered, warning
+	Path  string `json:"path"`  // JSON pointer in the file
+	Text  string `json:"text"`
+}
+
+// The levels, the gravest first.
+const (
+	levelError      = "error"
+	levelNotOffered = "not offered"
+	levelWarning    = "warning"
+)
+
+// lint judges a job without a server: what is invalid, what the ffmpeg of this machine or Darkroom cannot do, and what is unwise.
+func lint(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := flags("lint", "JOB.json", stderr)
+	var ef engineFlags
+	engineVars(fs, &ef)
+	asJSON := fs.Bool("json", false, "print the findings as JSON")
+	rest, err := parse(fs, args)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 1 {
+		return usagef("one job file is needed, - for standard input; got %d", len(rest))
+	}
+	body, err := readJob(rest[0])
+	if err != nil {
+		return err
+	}
+	e, err := newEngine(ctx, ef)
+	if err != nil {
+		return err
+	}
+	found := findings(body, e.capabilities)
+	if *asJSON {
+		if err := json.NewEncoder(stdout).Encode(found); err != nil {
+			return err
+		}
+	} else {
+		for _, f := range found {
+			fmt.Fprintf(stdout, "%s:%d: %s: %s: %s\n", rest[0], f.Line, f.Level, f.Path, f.Text)
+		}
+	}
+	if slices.ContainsFunc(found, func(f finding) bool { return f.Level != levelWarning }) {
+		return errFailed
+	}
+	return nil
+}
+
+// findings are in the order of the lines.
+func findings(body []byte, caps plan.Capabilities) []finding {
+	found := []finding{}
+	add := func(level, path, text string, offset int) {
+		line := 1 + bytes.Count(body[:min(max(offset, 0), len(body))], []byte("\n"))
+		if offset < 0 {
+			line = lineOf(body, path)
+		}
+		found = append(found, finding{line, level, path, text})
+	}
+	var outer map[string]json.RawMessage
+	_ = json.Unmarshal(body, &outer) // what is not JSON is said by Decode
+	settings, prefix := new(types.JobSettings), ""
+	var faults []mediaconvert.Fault
+	if outer["settings"] != nil || outer["Settings"] != nil {
+		request := new(mc.CreateJobInput)
+		faults, prefix = mediaconvert.Decode(body, request), "/settings"
+		settings = request.Settings
+	} else {
+		faults = mediaconvert.Decode(body, settings)
+	}
+	for _, f := range faults {
+		text := f.String()
+		if _, after, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(text, "/") {
+			text = after
+		}
+		add(levelError, f.Path, text, f.Offset)
+	}
+	if len(faults) == 0 && settings != nil {
+		whole, err := preset.Expand(settings, systemPreset)
+		if err != nil {
+			whole = settings // a preset of one's own: what it says is not known here
+		}
+		invalid, lacking := plan.Check(whole, caps)
+		for _, f := range invalid {
+			add(levelError, prefix+f.Path, f.Reason, -1)
+		}
+		for _, f := range lacking {
+			add(levelNotOffered, prefix+f.Path, f.Reason, -1)
+		}
+		for _, f := range rules.Advise(settings) {
+			add(levelWarning, prefix+f.Path, f.Text, -1)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b finding) int { return a.Line - b.Line })
+	return found
+}
+
+// lineOf finds the line of a JSON pointer in a document whose names may begin with a capital; of what is missing, that of the structure that
+// lacks it.
+func lineOf(body []byte, pointer string) int {
+	d := json.NewDecoder(bytes.NewReader(body))
+	offset := 0
+	for _, want := range strings.Split(pointer, "/")[1:] {
+		want = strings.NewReplacer("~1", "/", "~0", "~").Replace(want)
+		if !descend(d, want) {
+			break
+		}
+		offset = int(d.InputOffset())
+	}
+	return 1 + bytes.Count(body[:offset], []byte("\n"))
+}
+
+// descend reads up to the member or item that a name leads to; false when there is none.
+func descend(d *json.Decoder, want string) bool {
+	open, err := d.Token()
+	if err != nil {
+		return false
+	}
+	skip := func() bool {
+		var value json.RawMessage
+		return d.Decode(&value) == nil
+	}
+	switch open {
+	case json.Delim('['):
+		n, err := strconv.Atoi(want)
+		if err != nil {
+			return false
+		}
+		for ; n > 0 && d.More(); n-- {
+			if !skip() {
+				return false
+			}
+		}
+		return d.More()
+	case json.Delim('{'):
+		for d.More() {
+			name, err := d.Token()
+			if err != nil {
+				return false
+			}
+			if s, _ := name.(string); s == want || len(s) > 0 && strings.ToLower(s[:1])+s[1:] == want {
+				return true
+			}
+			if !skip() {
+				return false
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"darkroom/internal/media"
+	"darkroom/internal/plan"
+)
+
+func TestFindings(t *testing.T) {
+	t.Parallel()
+	caps := plan.Capabilities{Encoders: []media.Codec{media.AVC, media.AAC}, StillPictures: true, Deinterlace: true}
+	const job = `{
+  "Role": "arn:aws:iam::000000000000:role/MediaConvert_Default_Role",
+  "Settings": {
+    "Inputs": [
+      {"FileInput": "s3://b/k"}
+    ],
+    "OutputGroups": [
+      {
+        "OutputGroupSettings": {"Type": "FILE_GROUP_SETTINGS", "FileGroupSettings": {"Destination": "s3://b/o/"}},
+        "Outputs": [
+          {
+            "ContainerSettings": {"Container": "MP4"},
+            "VideoDescription": {
+              "Width": 64, "Height": 36,
+              "CodecSettings": {
+                "Codec": "H_264",
+                "H264Settings": {"RateControlMode": "QVBR",
+                  MAX}
+              }
+            }
+          }
+        ]
+      }
+    ]
+  }
+}`
+	where := func(list []finding) []finding {
+		for i := range list {
+			list[i].Text = ""
+		}
+		return list
+	}
+	const h = "/settings/outputGroups/0/outputs/0/videoDescription/codecSettings/h264Settings"
+	for name, tt := range map[string]struct {
+		body string
+		want []finding
+	}{
+		"fine but unwise": {strings.ReplaceAll(job, "MAX", `"MaxBitrate": 5000000`), []finding{{18, levelWarning, h + "/maxBitrate", ""}}},
+		"invalid":         {strings.ReplaceAll(job, "MAX", `"Softness": 0`), []finding{{17, levelError, h, ""}}},
+		"not offered":     {strings.ReplaceAll(job, "MAX", `"MaxBitrate": 20000, "PerFrameMetrics": ["PSNR"]`), []finding{{18, levelNotOffered, h + "/perFrameMetrics", ""}}},
+		"unknown member":  {strings.ReplaceAll(job, "MAX", `"MaxBitrat": 50000`), []finding{{18, levelError, h, ""}}},
+		"no JSON":         {"{\n\n", []finding{{3, levelError, "", ""}}},
+		"bare settings": {
+			"{\n\"inputs\": [],\n\"outputGroups\": []}",
+			[]finding{{1, levelError, "", ""}, {1, levelError, "", ""}},
+		},
+	} {
+		if diff := cmp.Diff(tt.want, where(findings([]byte(tt.body), caps))); diff != "" {
+			t.Errorf("%s (-want +got): %s", name, diff)
+		}
+	}
+}
