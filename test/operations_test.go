@@ -226,7 +226,13 @@ func TestOperations(t *testing.T) {
 	_, err = c.GetJobsQueryResults(ctx, &mediaconvert.GetJobsQueryResultsInput{Id: aws.String("AAAA")})
 	want("GetJobsQueryResults of none", "NotFoundException", err)
 
-	// The input policy.
+	// The input policy: at submit, and again when a job begins that was submitted before.
+	_, err = c.UpdateQueue(ctx, &mediaconvert.UpdateQueueInput{Name: aws.String("night"), Status: types.QueueStatusPaused})
+	want("UpdateQueue", "", err)
+	early := request(t, job(short("s3://films/in/clip.mp4", "s3://films/early/")))
+	early.Queue = aws.String("night")
+	before, err := c.CreateJob(ctx, early)
+	want("CreateJob before the policy", "", err)
 	policy, err := c.PutPolicy(ctx, &mediaconvert.PutPolicyInput{Policy: &types.Policy{S3Inputs: types.InputPolicyDisallowed}})
 	want("PutPolicy", "", err)
 	if policy.Policy.HttpInputs != types.InputPolicyAllowed {
@@ -236,6 +242,11 @@ func TestOperations(t *testing.T) {
 	want("CreateJob against the policy", "BadRequestException", err)
 	if err == nil || !strings.Contains(err.Error(), "You specified an input location that your policy disallows.") {
 		t.Errorf("the policy's words: %v", err)
+	}
+	_, err = c.UpdateQueue(ctx, &mediaconvert.UpdateQueueInput{Name: aws.String("night"), Status: types.QueueStatusActive})
+	want("UpdateQueue", "", err)
+	if j := s.until(*before.Job.Id, final); j.Status != types.JobStatusError || aws.ToInt32(j.ErrorCode) != 3457 {
+		t.Errorf("a job whose inputs are not allowed any more: %s %d", j.Status, aws.ToInt32(j.ErrorCode))
 	}
 	_, err = c.DeletePolicy(ctx, &mediaconvert.DeletePolicyInput{})
 	want("DeletePolicy", "", err)

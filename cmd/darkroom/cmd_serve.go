@@ -125,8 +125,9 @@ func (s *server) open() error {
 		return fmt.Errorf("open the records: %w", err)
 	}
 	people := identity.New(cfg.Account, root, time.Now)
+	creds := &issuer{account: cfg.Account, sessions: people.Sessions}
 	s.queue = queue.New(s.records, queue.Options{
-		Region: cfg.Region, Credentials: &issuer{account: cfg.Account, sessions: people.Sessions}, Log: s.log,
+		Region: cfg.Region, Credentials: creds, Log: s.log,
 		Retention: time.Duration(cfg.RetentionDays) * 24 * time.Hour,
 	})
 	if err := s.queue.Void(context.Background()); err != nil {
@@ -147,6 +148,7 @@ func (s *server) open() error {
 	if err != nil {
 		return err
 	}
+	creds.allowed = mediaconvert.InputsAllowed // before the first worker claims
 	s3, err := s3api.New(s3api.Options{Store: objects, Region: cfg.Region, Account: cfg.Account, Encrypted: cfg.S3.Endpoint == ""})
 	if err != nil {
 		return err

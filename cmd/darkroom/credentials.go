@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
+
+	"darkroom/internal/api"
 	"darkroom/internal/arn"
 	"darkroom/internal/iam"
 	"darkroom/internal/identity"
@@ -20,16 +23,27 @@ const sessionLength = time.Hour
 type issuer struct {
 	account  string
 	sessions *identity.Sessions
+	// allowed says whether the input policy allows the inputs of a job now; nil denies every job.
+	allowed func(ctx context.Context, account string, settings *types.JobSettings) (bool, error)
 }
 
 // Issue implements queue.Credentials.
-func (i *issuer) Issue(_ context.Context, j *job.Job, epoch int64) (lease.Credentials, error) {
+func (i *issuer) Issue(ctx context.Context, j *job.Job, epoch int64) (lease.Credentials, error) {
 	if !identity.RoleExists(i.account, j.Role) {
 		return lease.Credentials{}, job.Errorf(1433, "The role %s does not exist. Submit the job with an existing role: %s.", j.Role, arn.Role(i.account, identity.DefaultRole))
 	}
 	settings, err := plan.ReadSettings(j.Settings)
 	if err != nil {
 		return lease.Credentials{}, err
+	}
+	ok := false
+	if i.allowed != nil {
+		if ok, err = i.allowed(ctx, j.Account, settings); err != nil {
+			return lease.Credentials{}, err
+		}
+	}
+	if !ok {
+		return lease.Credentials{}, job.Errorf(3457, "%s", api.Disallowed)
 	}
 	access, err := plan.NewAccess(settings, j.Started)
 	if err != nil {

@@ -50,8 +50,11 @@ func (s *Service) createJob(ctx context.Context, account string, in *mc.CreateJo
 	if err != nil {
 		return nil, err
 	}
-	if err := s.obeyPolicy(ctx, account, merged.Settings); err != nil {
+	switch ok, err := s.InputsAllowed(ctx, account, merged.Settings); {
+	case err != nil:
 		return nil, err
+	case !ok:
+		return nil, mediaconvert.BadRequest(Disallowed)
 	}
 	if faults := append(s.unofferedMembers(merged), asFaults(unoffered)...); len(faults) > 0 {
 		return nil, mediaconvert.BadRequest(notOffered + mediaconvert.Message(faults))

@@ -53,25 +53,25 @@ func allowed(p *types.Policy, uri string) bool {
 	return false
 }
 
-// obeyPolicy refuses a job whose inputs the account's policy disallows.
-func (s *Service) obeyPolicy(ctx context.Context, account string, settings *types.JobSettings) error {
+// InputsAllowed says whether the policy of an account allows the inputs of a job now. It is asked when a job is submitted, and again when it
+// begins: the policy may be another by then.
+func (s *Service) InputsAllowed(ctx context.Context, account string, settings *types.JobSettings) (bool, error) {
 	p, err := s.policy(ctx, account)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for i := range settings.Inputs {
 		in := &settings.Inputs[i]
-		locations := append([]string{}, in.SupplementalImps...)
-		if in.FileInput != nil {
-			locations = append(locations, *in.FileInput)
+		if in.FileInput != nil && !allowed(p, *in.FileInput) {
+			return false, nil
 		}
-		for _, l := range locations {
+		for _, l := range in.SupplementalImps {
 			if !allowed(p, l) {
-				return mediaconvert.BadRequest(Disallowed)
+				return false, nil
 			}
 		}
 	}
-	return nil
+	return true, nil
 }
 
 func (s *Service) getPolicy(ctx context.Context, account string) (*mc.GetPolicyOutput, error) {
