@@ -65,6 +65,7 @@ func (b *bench) run(only string) (err error) {
 		{"createjob", b.createJob},
 		{"memory", b.memory},
 		{"objects", b.objects},
+		{"records", b.records},
 	} {
 		if only != "" && !slices.Contains(strings.Split(only, ","), m.name) {
 			continue
