@@ -141,7 +141,7 @@ func TestHostileSettings(t *testing.T) {
 		"a file of the house": {"s3://films/in/clip.mp4", "file:///etc/passwd", "fileInput"},
 		"a path":              {"s3://films/in/clip.mp4", "/etc/passwd", "fileInput"},
 		"a protocol":          {"s3://films/in/clip.mp4", "concat:/etc/passwd|/etc/hosts", "fileInput"},
-		"a server":            {"s3://films/in/clip.mp4", "http://" + address + "/film.mp4", "fileInput"},
+		"credentials":         {"s3://films/in/clip.mp4", "http://me:pw@" + address + "/film.mp4", "fileInput"},
 		"a way out":           {"s3://films/out/", "file:///tmp/out/", "destination"},
 		"a server to write":   {"s3://films/out/", "http://" + address + "/out/", "destination"},
 		"a filter":            {`"Codec": "H_264"`, `"Codec": "H_264,drawtext=textfile=/etc/passwd"`, "codec"},
@@ -160,6 +160,14 @@ func TestHostileSettings(t *testing.T) {
 	out, err := c.ListJobs(t.Context(), &mediaconvert.ListJobsInput{})
 	if err != nil || len(out.Jobs) != 0 {
 		t.Errorf("jobs: %v %v", out, err)
+	}
+	// A way into the operator's network, in every spelling, is found when it is dialled.
+	_, port, _ := strings.Cut(address, ":")
+	for _, host := range []string{"127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::]", "[64:ff9b::7f00:1]"} {
+		j := s.until(s.submit(job(strings.Replace(plain, "s3://films/in/clip.mp4", "http://"+host+":"+port+"/film.mp4", 1))), final)
+		if j.Status != types.JobStatusError || aws.ToInt32(j.ErrorCode) != 3451 {
+			t.Errorf("%s: %s %d %s", host, j.Status, aws.ToInt32(j.ErrorCode), aws.ToString(j.ErrorMessage))
+		}
 	}
 	if n := fetched.Load(); n != 0 {
 		t.Errorf("%d connections", n)

@@ -26,7 +26,7 @@ func engineVars(fs *flag.FlagSet, f *engineFlags) {
 }
 
 func probe(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := flags("probe", "FILE|s3://BUCKET/KEY", stderr)
+	fs := flags("probe", "FILE|s3://BUCKET/KEY|https://HOST/PATH", stderr)
 	asJSON := fs.Bool("json", false, "print JSON")
 	data := fs.String("data", "darkroom-data", "for s3://: the data directory of the running server")
 	dirs := buckets{}
@@ -40,7 +40,7 @@ func probe(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if len(rest) != 1 {
 		return usagef("one file is needed; got %d", len(rest))
 	}
-	loc, store, err := probeStore(rest[0], dirs, *data)
+	in, store, err := probeStore(rest[0], dirs, *data)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func probe(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	p, err := e.worker(nil, store, slog.New(slog.DiscardHandler), time.Hour).Probe(ctx, store, loc)
+	found, err := e.worker(nil, store, slog.New(slog.DiscardHandler), time.Hour).Probe(ctx, store, in, webSchemes)
 	var failed *job.Error
 	if errors.As(err, &failed) {
 		fmt.Fprintf(stderr, "error %d: %s\n", failed.Code, failed.Message)
@@ -57,6 +57,7 @@ func probe(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	p := found.Probe
 	if *asJSON {
 		out, err := json.MarshalIndent(p, "", "  ")
 		if err != nil {
@@ -76,6 +77,8 @@ func probe(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			fmt.Fprintf(stdout, "  stream %d  video  %s  %dx%d  %s fps  %s", s.Index, s.Codec, s.Width, s.Height, s.FrameRate, scan)
 		case media.Audio:
 			fmt.Fprintf(stdout, "  stream %d  audio  %s  %d Hz  %d channels", s.Index, s.Codec, s.SampleRate, s.Channels)
+		default:
+			fmt.Fprintf(stdout, "  stream %d  data  %s", s.Index, s.Codec)
 		}
 		if s.Language != "" {
 			fmt.Fprintf(stdout, "  %s", s.Language)
@@ -85,27 +88,39 @@ func probe(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
+// webSchemes are read by the commands that need no server: who runs them decides.
+var webSchemes = []string{"http", "https"}
+
 // probeStore finds where a file or an object is.
-func probeStore(name string, dirs buckets, data string) (plan.Location, blob.Store, error) {
+func probeStore(name string, dirs buckets, data string) (plan.Input, blob.Store, error) {
+	for _, scheme := range webSchemes {
+		if strings.HasPrefix(name, scheme+"://") {
+			in, err := plan.ParseInput(name)
+			if err != nil {
+				return in, nil, &usageError{err.Error()}
+			}
+			return in, nil, nil
+		}
+	}
 	if strings.HasPrefix(name, "s3://") {
-		loc, err := plan.ParseLocation(name)
+		in, err := plan.ParseInput(name)
 		if err != nil {
-			return loc, nil, &usageError{err.Error()}
+			return in, nil, &usageError{err.Error()}
 		}
 		if len(dirs) > 0 {
 			store, err := plain.Open(dirs)
-			return loc, store, err
+			return in, store, err
 		}
 		store, err := serverStore(data)
-		return loc, store, err
+		return in, store, err
 	}
 	abs, err := filepath.Abs(name)
 	if err != nil {
-		return plan.Location{}, nil, err
+		return plan.Input{}, nil, err
 	}
 	store, err := plain.Open(map[string]string{"file": filepath.Dir(abs)})
 	if err != nil {
-		return plan.Location{}, nil, &usageError{err.Error()}
+		return plan.Input{}, nil, &usageError{err.Error()}
 	}
-	return plan.Location{Bucket: "file", Key: filepath.Base(abs)}, store, nil
+	return plan.Input{Object: plan.Location{Bucket: "file", Key: filepath.Base(abs)}}, store, nil
 }

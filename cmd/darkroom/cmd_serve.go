@@ -80,6 +80,8 @@ type server struct {
 	log       *slog.Logger
 	records   *sqlite.Store
 	queue     *queue.Queue
+	probes    *queue.Probes
+	welcome   welcome
 	gateway   *gateway.Gateway
 	tls       *pki.Authority
 	objects   io.Closer
@@ -137,6 +139,10 @@ func (s *server) open() error {
 	if err != nil {
 		return err
 	}
+	if s.welcome.Egress, s.welcome.Authorities, err = egressRules(cfg.Egress); err != nil {
+		return err
+	}
+	s.probes = queue.NewProbes()
 	s.worker = newLocalWorker(s)
 	mediaconvert, err := api.New(api.Options{
 		Queue: s.queue, Region: cfg.Region, TokenKey: tokens, QueueCreated: s.created(),
@@ -144,11 +150,12 @@ func (s *server) open() error {
 			return plan.Check(j, s.worker.capabilities())
 		},
 		Engine: func() string { return s.worker.capabilities().Engine },
+		Probe:  (&prober{people.Sessions, s.probes}).probe,
 	})
 	if err != nil {
 		return err
 	}
-	creds.allowed = mediaconvert.InputsAllowed // before the first worker claims
+	creds.policy = mediaconvert // before the first worker claims
 	s3, err := s3api.New(s3api.Options{Store: objects, Region: cfg.Region, Account: cfg.Account, Encrypted: cfg.S3.Endpoint == ""})
 	if err != nil {
 		return err

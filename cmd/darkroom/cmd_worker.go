@@ -13,6 +13,7 @@ import (
 
 	"darkroom/internal/blob"
 	"darkroom/internal/blob/s3"
+	"darkroom/internal/egress"
 	"darkroom/internal/plan"
 	"darkroom/internal/sandbox"
 	"darkroom/internal/worker"
@@ -26,6 +27,12 @@ const heartbeat = 5 * time.Second
 type hello struct {
 	Capabilities plan.Capabilities `json:"capabilities"`
 	Missing      []sandbox.Layer   `json:"missingLayers"`
+}
+
+// welcome is what the control plane tells a worker: where it may dial for inputs.
+type welcome struct {
+	Egress      []egress.Rule `json:"egress,omitempty"`
+	Authorities []byte        `json:"authorities,omitempty"` // PEM
 }
 
 // collectAt is how much garbage, in percent of what is in use, the worker lets stand. What it holds is a few large buffers: to collect more
@@ -70,11 +77,20 @@ func workerMain(ctx context.Context, args []string, _, stderr io.Writer) error {
 		return err
 	}
 	name := fmt.Sprintf("local-%d", os.Getpid())
-	if err := client.Hello(ctx, name, said); err != nil {
+	text, err := client.Hello(ctx, name, said)
+	if err != nil {
 		return err
 	}
-	w := worker.New(worker.Options{
-		Name: name, Control: client, Sandbox: e.sandbox, FFmpeg: e.ffmpeg, FFprobe: e.ffprobe, Engine: e.capabilities.Engine,
+	var w welcome
+	if err := json.Unmarshal(text, &w); err != nil {
+		return fmt.Errorf("read what the control plane says: %w", err)
+	}
+	door, err := egress.New(w.Egress, w.Authorities)
+	if err != nil {
+		return err
+	}
+	return worker.New(worker.Options{
+		Name: name, Control: client, Probes: client, Web: door.Client(egress.Input).Transport, Sandbox: e.sandbox, FFmpeg: e.ffmpeg, FFprobe: e.ffprobe, Engine: e.capabilities.Engine,
 		Concurrency: *concurrency, Drain: *drain, Heartbeat: heartbeat, Log: log,
 		Open: func(source worker.CredentialSource) (blob.Store, error) {
 			return s3.New(s3.Options{
@@ -85,6 +101,5 @@ func workerMain(ctx context.Context, args []string, _, stderr io.Writer) error {
 				},
 			})
 		},
-	})
-	return w.Run(ctx)
+	}).Run(ctx)
 }

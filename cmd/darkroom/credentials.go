@@ -19,12 +19,20 @@ import (
 // sessionLength is how long the credentials of a lease are good for; the worker renews them before.
 const sessionLength = time.Hour
 
+// inputPolicy is what an account allows its inputs to be.
+type inputPolicy interface {
+	// InputsAllowed says whether the inputs of a job are allowed now.
+	InputsAllowed(ctx context.Context, account string, settings *types.JobSettings) (bool, error)
+	// Schemes are the schemes of web servers that inputs may be read from.
+	Schemes(ctx context.Context, account string) ([]string, error)
+}
+
 // issuer gives each lease credentials of its job's role that may read the job's inputs and write its destinations, and nothing else.
 type issuer struct {
 	account  string
 	sessions *identity.Sessions
-	// allowed says whether the input policy allows the inputs of a job now; nil denies every job.
-	allowed func(ctx context.Context, account string, settings *types.JobSettings) (bool, error)
+	// policy is asked for each job; nil denies every job.
+	policy inputPolicy
 }
 
 // Issue implements queue.Credentials.
@@ -37,8 +45,12 @@ func (i *issuer) Issue(ctx context.Context, j *job.Job, epoch int64) (lease.Cred
 		return lease.Credentials{}, err
 	}
 	ok := false
-	if i.allowed != nil {
-		if ok, err = i.allowed(ctx, j.Account, settings); err != nil {
+	var schemes []string
+	if i.policy != nil {
+		if ok, err = i.policy.InputsAllowed(ctx, j.Account, settings); err != nil {
+			return lease.Credentials{}, err
+		}
+		if schemes, err = i.policy.Schemes(ctx, j.Account); err != nil {
 			return lease.Credentials{}, err
 		}
 	}
@@ -49,7 +61,9 @@ func (i *issuer) Issue(ctx context.Context, j *job.Job, epoch int64) (lease.Cred
 	if err != nil {
 		return lease.Credentials{}, job.Errorf(1040, "The locations of the job cannot be read: %v.", err)
 	}
-	return i.sessions.Issue(j.Role, fmt.Sprintf("%s-%d", j.ID, epoch), statements(access), time.Now().Add(sessionLength))
+	c, err := i.sessions.Issue(j.Role, fmt.Sprintf("%s-%d", j.ID, epoch), statements(access), time.Now().Add(sessionLength))
+	c.Schemes = schemes
+	return c, err
 }
 
 // Revoke implements queue.Credentials.
@@ -58,12 +72,17 @@ func (i *issuer) Revoke(accessKeyID string) { i.sessions.Revoke(accessKeyID) }
 // statements narrow a session to what a job touches.
 func statements(a plan.Access) []iam.Statement {
 	read := iam.Statement{Sid: "Inputs", Effect: iam.Allow, Actions: []string{"s3:GetObject"}}
-	for _, l := range a.Inputs {
-		read.Resources = append(read.Resources, iam.Literal(arn.Object(l.Bucket, l.Key)))
+	for _, in := range a.Inputs {
+		if in.URL == "" {
+			read.Resources = append(read.Resources, iam.Literal(arn.Object(in.Object.Bucket, in.Object.Key)))
+		}
 	}
 	write := iam.Statement{Sid: "Outputs", Effect: iam.Allow, Actions: []string{"s3:PutObject", "s3:AbortMultipartUpload"}}
 	for _, l := range a.Outputs {
 		write.Resources = append(write.Resources, iam.Literal(arn.Object(l.Bucket, l.Key))+"*")
+	}
+	if len(read.Resources) == 0 {
+		return []iam.Statement{write} // a statement on nothing is none, and a policy with one denies everything
 	}
 	return []iam.Statement{read, write}
 }

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
 	"darkroom/internal/blob"
+	"darkroom/internal/egress"
 	"darkroom/internal/lease"
 	"darkroom/internal/plan"
 	"darkroom/internal/sandbox"
@@ -20,6 +22,7 @@ import (
 // engine is ffmpeg in the sandbox.
 type engine struct {
 	sandbox         *sandbox.Sandbox
+	web             http.RoundTripper // for inputs; public addresses only
 	ffmpeg, ffprobe string
 	capabilities    plan.Capabilities
 }
@@ -32,8 +35,11 @@ type engineFlags struct {
 
 // newEngine finds the programs, tries the sandbox and asks ffmpeg what it can do.
 func newEngine(ctx context.Context, f engineFlags) (*engine, error) {
-	e := &engine{}
-	var err error
+	door, err := egress.New(nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{web: door.Client(egress.Input).Transport}
 	if e.ffmpeg, err = program(f.ffmpeg); err != nil {
 		return nil, err
 	}
@@ -115,7 +121,7 @@ func (o *oneJob) Release(context.Context, *lease.Lease) error { return nil }
 func (e *engine) worker(control lease.Control, store blob.Store, log *slog.Logger, heartbeat time.Duration) *worker.Worker {
 	return worker.New(worker.Options{
 		Name: "local", Control: control, Open: func(worker.CredentialSource) (blob.Store, error) { return store, nil },
-		Sandbox: e.sandbox, FFmpeg: e.ffmpeg, FFprobe: e.ffprobe, Engine: e.capabilities.Engine,
+		Sandbox: e.sandbox, Web: e.web, FFmpeg: e.ffmpeg, FFprobe: e.ffprobe, Engine: e.capabilities.Engine,
 		Concurrency: 1, Heartbeat: heartbeat, Log: log,
 	})
 }

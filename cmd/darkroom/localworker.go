@@ -83,7 +83,7 @@ func (w *localWorker) once(ctx context.Context) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	served := make(chan error, 1)
 	go func() {
-		served <- workerapi.Serve(serving, child.Conn, workerapi.Handler(w.server.queue, w.hello, w.server.gateway.InternalHandler(), w.server.log))
+		served <- workerapi.Serve(serving, child.Conn, workerapi.Handler(w.server.queue, w.server.probes, w.hello, w.server.gateway.InternalHandler(), w.server.log))
 	}()
 	select {
 	case <-child.Done():
@@ -110,10 +110,10 @@ const drainMargin = 5 * time.Second
 // maxHello bounds what is believed of a worker.
 const maxLayers = 64
 
-func (w *localWorker) hello(_ context.Context, name string, capabilities json.RawMessage) error {
+func (w *localWorker) hello(_ context.Context, name string, capabilities json.RawMessage) (json.RawMessage, error) {
 	var h hello
 	if err := json.Unmarshal(capabilities, &h); err != nil {
-		return fmt.Errorf("read what the worker says of itself: %w", err)
+		return nil, fmt.Errorf("read what the worker says of itself: %w", err)
 	}
 	h.Missing = h.Missing[:min(len(h.Missing), maxLayers)]
 	w.mu.Lock()
@@ -124,7 +124,7 @@ func (w *localWorker) hello(_ context.Context, name string, capabilities json.Ra
 		close(w.ready)
 	}
 	w.server.log.Info("worker ready", "worker", name, "engine", h.Capabilities.Engine, "lacks", h.Capabilities.Missing)
-	return nil
+	return json.Marshal(w.server.welcome)
 }
 
 func (w *localWorker) capabilities() plan.Capabilities {

@@ -95,7 +95,7 @@ func TestShell(t *testing.T) {
 func TestStatements(t *testing.T) {
 	t.Parallel()
 	session := statements(plan.Access{
-		Inputs:  []plan.Location{{Bucket: "in", Key: "a/*.mp4"}},
+		Inputs:  []plan.Input{{Object: plan.Location{Bucket: "in", Key: "a/*.mp4"}}, {URL: "https://host/film.mp4"}},
 		Outputs: []plan.Location{{Bucket: "out", Key: "x/film"}},
 	})
 	who := iam.Principal{Type: iam.AssumedRole, Account: "000000000000", ARN: "arn:aws:sts::000000000000:assumed-role/MediaConvert_Default_Role/s", Policies: session}

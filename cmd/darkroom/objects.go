@@ -68,11 +68,18 @@ func staticCredentials(root identity.Root) func(context.Context) (s3.Credentials
 
 // newEgress opens the addresses of the configuration.
 func newEgress(c config.Egress) (*egress.Door, error) {
-	var rules []egress.Rule
+	rules, authorities, err := egressRules(c)
+	if err != nil {
+		return nil, err
+	}
+	return egress.New(rules, authorities)
+}
+
+func egressRules(c config.Egress) (rules []egress.Rule, authorities []byte, err error) {
 	for i, a := range c.Allow {
 		net, err := netip.ParsePrefix(a.Net)
 		if err != nil {
-			return nil, fmt.Errorf("egress.allow[%d].net: %w", i, err)
+			return nil, nil, fmt.Errorf("egress.allow[%d].net: %w", i, err)
 		}
 		r := egress.Rule{Net: net, Ports: a.Ports}
 		for _, p := range a.For {
@@ -80,7 +87,11 @@ func newEgress(c config.Egress) (*egress.Door, error) {
 		}
 		rules = append(rules, r)
 	}
-	return egress.New(rules, c.CAFile)
+	if _, err := egress.New(rules, nil); err != nil {
+		return nil, nil, err
+	}
+	authorities, err = egress.ReadAuthorities(c.CAFile)
+	return rules, authorities, err
 }
 
 // serverStore reaches the objects of a running server as its account root.

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
 
 	"darkroom/internal/gateway"
+	"darkroom/internal/iam"
 	"darkroom/internal/job"
 	"darkroom/internal/mediaconvert"
 	"darkroom/internal/plan"
@@ -43,7 +44,7 @@ type Queue interface {
 	Resources
 }
 
-// Options are what a Service works with. Queue, Check, Region and TokenKey are needed.
+// Options are what a Service works with. Queue, Check, Probe, Region and TokenKey are needed.
 type Options struct {
 	Queue Queue
 	// Check says what the service itself would refuse about settings, and what this installation does not offer. The settings have
@@ -51,6 +52,9 @@ type Options struct {
 	Check func(*types.JobSettings) (invalid, notOffered []plan.Refusal)
 	// Engine says which version of the engine is installed; "" while none is known. nil is never known.
 	Engine func() string
+	// Probe looks into a file on behalf of a caller, who may read it; schemes are those of web servers that the caller's account allows. It
+	// returns a *job.Error for what is wrong with the file, and job.ErrBusy where too many wait.
+	Probe func(ctx context.Context, caller iam.Principal, in plan.Input, schemes []string) (*plan.Found, error)
 	// Region is the region in the ARNs of jobs and queues.
 	Region string
 	// TokenKey seals the tokens that lead to the next page: TokenKeySize bytes. Tokens made under another key are refused.
@@ -67,6 +71,7 @@ type Service struct {
 	queue        Queue
 	check        func(*types.JobSettings) (invalid, notOffered []plan.Refusal)
 	engine       func() string
+	probe        func(ctx context.Context, caller iam.Principal, in plan.Input, schemes []string) (*plan.Found, error)
 	region       string
 	tokens       *tokens
 	queueCreated time.Time
@@ -76,15 +81,15 @@ type Service struct {
 
 // New returns the API in front of a queue.
 func New(o Options) (*Service, error) {
-	if o.Queue == nil || o.Check == nil || o.Region == "" {
-		return nil, errors.New("the API needs Queue, Check and Region")
+	if o.Queue == nil || o.Check == nil || o.Probe == nil || o.Region == "" {
+		return nil, errors.New("the API needs Queue, Check, Probe and Region")
 	}
 	t, err := newTokens(o.TokenKey)
 	if err != nil {
 		return nil, err
 	}
 	s := &Service{
-		queue: o.Queue, check: o.Check, region: o.Region, tokens: t, queueCreated: o.QueueCreated, now: o.Now, random: o.Random,
+		queue: o.Queue, check: o.Check, probe: o.Probe, region: o.Region, tokens: t, queueCreated: o.QueueCreated, now: o.Now, random: o.Random,
 	}
 	if s.engine = o.Engine; s.engine == nil {
 		s.engine = func() string { return "" }
@@ -225,8 +230,10 @@ func (s *Service) carryOut(q *request) (any, error) {
 		return s.createResourceShare(ctx, q.account, in)
 	case *mc.ListVersionsInput:
 		return s.listVersions(in)
+	case *mc.ProbeInput:
+		return s.probeFiles(ctx, q.account, in)
 	}
-	return nil, mediaconvert.BadRequest(notOffered + "the operation " + q.route.Name)
+	return nil, errors.New("an operation that nothing carries out: " + q.route.Name)
 }
 
 // notOffered begins the message of what MediaConvert would take but this installation does not carry out.

@@ -12,6 +12,7 @@ import (
 	"darkroom/internal/arn"
 	"darkroom/internal/iam"
 	"darkroom/internal/mediaconvert"
+	"darkroom/internal/plan"
 )
 
 // passedTo is the service that a job's role is handed to.
@@ -55,6 +56,13 @@ func (s *Service) checks(q *request) ([]iam.Check, error) {
 		}
 	case *mc.ListJobsInput:
 		on(action, s.queueOrAll(q.account, in.Queue))
+	case *mc.ProbeInput:
+		on(action, "*")
+		for _, f := range in.InputFiles {
+			if at, err := plan.ParseInput(value(f.FileUrl)); err == nil && at.URL == "" { // what is no location is refused by probe
+				on("s3:GetObject", arn.Object(at.Object.Bucket, at.Object.Key))
+			}
+		}
 	case *mc.SearchJobsInput:
 		on(action, s.queueOrAll(q.account, in.Queue))
 	case *mc.CreateResourceShareInput:

@@ -55,7 +55,7 @@ func FuzzRequest(f *testing.F) {
 		queue := &fakeQueue{Resources: kept, jobs: make(map[string]*job.Job)}
 		s, err := api.New(api.Options{
 			Queue: queue, Region: region, TokenKey: secret.New(make([]byte, api.TokenKeySize)), Random: zeros{},
-			Check: planned,
+			Check: planned, Probe: noProbe,
 		})
 		if err != nil {
 			t.Fatal(err)

@@ -211,13 +211,18 @@ type bench struct {
 	trail []gateway.Record
 }
 
+// noProbe finds nothing.
+func noProbe(context.Context, iam.Principal, plan.Input, []string) (*plan.Found, error) {
+	return nil, job.Errorf(1404, "nothing there")
+}
+
 func newBench(t *testing.T, edit func(*api.Options)) *bench {
 	t.Helper()
 	b := &bench{t: t, queue: &fakeQueue{jobs: make(map[string]*job.Job), Resources: records(t)}, people: people{make(map[string][]iam.Statement)}}
 	clock := &ticking{now: start}
 	o := api.Options{
 		Queue: b.queue, Check: check, Region: region, TokenKey: secret.New(bytes.Repeat([]byte{1}, api.TokenKeySize)),
-		QueueCreated: start.Add(-time.Hour), Now: clock.tick, Random: zeros{},
+		Probe: noProbe, QueueCreated: start.Add(-time.Hour), Now: clock.tick, Random: zeros{},
 	}
 	if edit != nil {
 		edit(&o)

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	mc "github.com/aws/aws-sdk-go-v2/service/mediaconvert"
@@ -51,6 +52,19 @@ func allowed(p *types.Policy, uri string) bool {
 		return p.HttpsInputs == types.InputPolicyAllowed
 	}
 	return false
+}
+
+// Schemes returns those of "http" and "https" that the policy of an account allows inputs to have, also after a redirect.
+func (s *Service) Schemes(ctx context.Context, account string) ([]string, error) {
+	p, err := s.policy(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	return schemes(p), nil
+}
+
+func schemes(p *types.Policy) []string {
+	return slices.DeleteFunc([]string{"http", "https"}, func(s string) bool { return !allowed(p, s+":") })
 }
 
 // InputsAllowed says whether the policy of an account allows the inputs of a job now. It is asked when a job is submitted, and again when it

@@ -26,13 +26,14 @@ type Purpose string
 // The purposes.
 const (
 	Storage Purpose = "storage" // an external S3 endpoint
+	Input   Purpose = "input"   // what a job or a probe reads over HTTP(S)
 )
 
 // Rule opens addresses that are not public. A rule without Ports or without purposes opens nothing.
 type Rule struct {
-	Net   netip.Prefix // an IPv4 prefix speaks of IPv4 addresses in any form
-	Ports []int
-	For   []Purpose
+	Net   netip.Prefix `json:"net"` // an IPv4 prefix speaks of IPv4 addresses in any form
+	Ports []int        `json:"ports"`
+	For   []Purpose    `json:"for"`
 }
 
 // Limits of a connection.
@@ -64,8 +65,8 @@ type Door struct {
 	roots *x509.CertPool // nil means those of the system
 }
 
-// New returns the door with its rules. caFile, if not empty, is a PEM file of authorities that are trusted beside those of the system.
-func New(rules []Rule, caFile string) (*Door, error) {
+// New returns the door with its rules. authorities, if not empty, are certificates in PEM that are trusted beside those of the system.
+func New(rules []Rule, authorities []byte) (*Door, error) {
 	d := &Door{}
 	for _, r := range rules {
 		if !r.Net.IsValid() {
@@ -82,27 +83,39 @@ func New(rules []Rule, caFile string) (*Door, error) {
 		r.Ports, r.For = slices.Clone(r.Ports), slices.Clone(r.For)
 		d.rules = append(d.rules, r)
 	}
-	if caFile == "" {
+	if len(authorities) == 0 {
 		return d, nil
 	}
-	info, err := os.Stat(caFile)
+	var err error
+	if d.roots, err = x509.SystemCertPool(); err != nil {
+		return nil, fmt.Errorf("read authorities of the system: %w", err)
+	}
+	if !d.roots.AppendCertsFromPEM(authorities) {
+		return nil, errors.New("the authorities hold no certificate in PEM")
+	}
+	return d, nil
+}
+
+// ReadAuthorities reads a PEM file for New; no name is no authorities.
+func ReadAuthorities(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	info, err := os.Stat(file)
 	if err != nil {
 		return nil, fmt.Errorf("read authorities: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxCAFile {
-		return nil, fmt.Errorf("read authorities: %s is not a regular file of at most %d bytes", caFile, maxCAFile)
+		return nil, fmt.Errorf("read authorities: %s is not a regular file of at most %d bytes", file, maxCAFile)
 	}
-	text, err := os.ReadFile(caFile)
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("read authorities: %w", err)
 	}
-	if d.roots, err = x509.SystemCertPool(); err != nil {
-		return nil, fmt.Errorf("read authorities of the system: %w", err)
+	if !x509.NewCertPool().AppendCertsFromPEM(text) {
+		return nil, fmt.Errorf("read authorities: %s has no certificate in PEM", file)
 	}
-	if !d.roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("read authorities: %s has no certificate in PEM", caFile)
-	}
-	return d, nil
+	return text, nil
 }
 
 // Client returns a client whose connections are for one purpose. It follows no redirect: the answer that redirects is what its caller gets.

@@ -119,7 +119,7 @@ func TestCheck(t *testing.T) {
 		{"not an address", nil, "tcp4", "localhost:80", false},
 	}
 	for _, tt := range tests {
-		d, err := New(tt.rules, "")
+		d, err := New(tt.rules, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
@@ -130,10 +130,10 @@ func TestCheck(t *testing.T) {
 }
 
 // open returns a door with a rule for the server's address.
-func open(t *testing.T, s *httptest.Server, caFile string, p Purpose) *Door {
+func open(t *testing.T, s *httptest.Server, authorities []byte, p Purpose) *Door {
 	t.Helper()
 	to := netip.MustParseAddrPort(s.Listener.Addr().String())
-	d, err := New([]Rule{{Net: netip.PrefixFrom(to.Addr(), 32), Ports: []int{int(to.Port())}, For: []Purpose{p}}}, caFile)
+	d, err := New([]Rule{{Net: netip.PrefixFrom(to.Addr(), 32), Ports: []int{int(to.Port())}, For: []Purpose{p}}}, authorities)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestClient(t *testing.T) {
 		}
 	}))
 	defer s.Close()
-	closed, err := New(nil, "")
+	closed, err := New(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,11 +174,11 @@ func TestClient(t *testing.T) {
 			t.Errorf("%s: got %v, want a refusal", host, err)
 		}
 	}
-	opened := open(t, s, "", Storage)
+	opened := open(t, s, nil, Storage)
 	if _, err := get(t, opened.Client(Storage), s.URL); err != nil {
 		t.Errorf("opened: %v", err)
 	}
-	if _, err := get(t, opened.Client("input"), s.URL); err == nil {
+	if _, err := get(t, opened.Client(Input), s.URL); err == nil {
 		t.Error("another purpose went through")
 	}
 	a, err := get(t, opened.Client(Storage), s.URL+"/redirect")
@@ -194,7 +194,7 @@ func TestNoProxy(t *testing.T) {
 	}
 	t.Setenv("HTTP_PROXY", proxy.String())
 	t.Setenv("http_proxy", proxy.String())
-	d, err := New(nil, "")
+	d, err := New(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,14 +208,18 @@ func TestAuthorities(t *testing.T) {
 	s := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer s.Close()
 	s.Config.ErrorLog = nil
-	if _, err := get(t, open(t, s, "", Storage).Client(Storage), s.URL); err == nil {
+	if _, err := get(t, open(t, s, nil, Storage).Client(Storage), s.URL); err == nil {
 		t.Error("an unknown authority is trusted")
 	}
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := get(t, open(t, s, file, Storage).Client(Storage), s.URL); err != nil {
+	text, err := ReadAuthorities(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := get(t, open(t, s, text, Storage).Client(Storage), s.URL); err != nil {
 		t.Errorf("the extra authority is not trusted: %v", err)
 	}
 }
@@ -232,12 +236,15 @@ func TestNewRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{filepath.Join(dir, "missing"), noPEM, large, dir} {
-		if _, err := New(nil, file); err == nil {
+		if _, err := ReadAuthorities(file); err == nil {
 			t.Errorf("%s was taken", file)
 		}
 	}
+	if _, err := New(nil, []byte("hello")); err == nil {
+		t.Error("authorities that are none were taken")
+	}
 	for _, r := range []Rule{{}, {Net: netip.MustParsePrefix("::ffff:0:0/90")}} {
-		if _, err := New([]Rule{r}, ""); err == nil {
+		if _, err := New([]Rule{r}, nil); err == nil {
 			t.Errorf("rule %v was taken", r.Net)
 		}
 	}
@@ -246,7 +253,7 @@ func TestNewRefuses(t *testing.T) {
 // TestDialContext shows that a cancelled request ends while it dials.
 func TestDialContext(t *testing.T) {
 	t.Parallel()
-	d, err := New(nil, "")
+	d, err := New(nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

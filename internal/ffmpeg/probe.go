@@ -1,6 +1,7 @@
 package ffmpeg
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -51,6 +52,8 @@ type probeOutput struct {
 		Duration       string `json:"duration"`
 		Size           string `json:"size"`
 		BitRate        string `json:"bit_rate"`
+
+		Tags map[string]string `json:"tags"`
 	} `json:"format"`
 	Streams []probeStream `json:"streams"`
 }
@@ -72,7 +75,14 @@ type probeStream struct {
 	Channels          int               `json:"channels"`
 	ChannelLayout     string            `json:"channel_layout"`
 	BitsPerRawSample  string            `json:"bits_per_raw_sample"`
+	BitsPerSample     int               `json:"bits_per_sample"`
 	ColorSpace        string            `json:"color_space"`
+	ColorPrimaries    string            `json:"color_primaries"`
+	ColorTransfer     string            `json:"color_transfer"`
+	Profile           string            `json:"profile"`
+	Level             int               `json:"level"`
+	CodedWidth        int               `json:"coded_width"`
+	CodedHeight       int               `json:"coded_height"`
 	ID                string            `json:"id"`
 	Tags              map[string]string `json:"tags"`
 	Disposition       map[string]int    `json:"disposition"`
@@ -100,17 +110,48 @@ func ParseProbe(out []byte, demuxer string) (*plan.Probe, error) {
 		Bitrate:  integer(o.Format.BitRate),
 		Size:     integer(o.Format.Size),
 	}
+	tags := []map[string]string{o.Format.Tags}
 	for i := range o.Streams {
-		if s, ok := o.Streams[i].stream(); ok {
-			p.Streams = append(p.Streams, s)
+		p.Streams = append(p.Streams, o.Streams[i].stream())
+		tags = append(tags, o.Streams[i].Tags)
+	}
+	for _, t := range tags {
+		if tc := t["timecode"]; p.Timecode == "" && timecode.MatchString(tc) {
+			p.Timecode = tc
 		}
 	}
 	return p, nil
 }
 
+// Container is the name, in the API, of the container that demuxer reads from a source that begins with head; "" where it has none.
+func Container(demuxer string, head []byte) string {
+	switch demuxer {
+	case "mov":
+		if len(head) >= 12 && string(head[4:8]) == "ftyp" && string(head[8:12]) != "qt  " {
+			return "mp4"
+		}
+		return "quicktime" // from before there were brands (ISO/IEC 14496-12 section 4.3)
+	case "matroska":
+		if bytes.Contains(head[:min(len(head), maxEBMLHeader)], []byte("\x42\x82\x84webm")) { // DocType (RFC 8794 section 11.2.6)
+			return "webm"
+		}
+		return "matroska"
+	case "wav":
+		return "wave"
+	case "mxf", "avi", "mpegts":
+		return demuxer
+	}
+	return ""
+}
+
+// maxEBMLHeader is how far into a file its DocType is looked for.
+const maxEBMLHeader = 128
+
+var timecode = regexp.MustCompile(`^\d\d:\d\d:\d\d[:;]\d\d$`)
+
 var iso639 = regexp.MustCompile(`^[a-z]{3}$`)
 
-func (s *probeStream) stream() (plan.Stream, bool) {
+func (s *probeStream) stream() plan.Stream {
 	out := plan.Stream{
 		Index: s.Index, Codec: s.CodecName, Decodable: decodable(s.CodecName), Duration: seconds(s.Duration),
 		Bitrate: integer(s.BitRate), ID: s.ID, Attached: s.Disposition["attached_pic"] != 0,
@@ -129,8 +170,9 @@ func (s *probeStream) stream() (plan.Stream, bool) {
 		case "tt", "bb", "tb", "bt":
 			out.Interlaced = true
 		}
-		out.PixelFormat, out.ColorSpace = s.PixelFormat, s.ColorSpace
-		out.BitDepth = int(integer(s.BitsPerRawSample))
+		out.PixelFormat, out.ColorSpace, out.ColorPrimaries, out.ColorTransfer = s.PixelFormat, s.ColorSpace, s.ColorPrimaries, s.ColorTransfer
+		out.BitDepth = pictureDepth(s.PixelFormat, int(integer(s.BitsPerRawSample)))
+		out.Profile, out.Level, out.CodedWidth, out.CodedHeight = s.Profile, s.Level, s.CodedWidth, s.CodedHeight
 		for _, d := range s.SideData {
 			if d.Type == "Display Matrix" {
 				out.Rotation = clockwise(d.Rotation)
@@ -139,10 +181,23 @@ func (s *probeStream) stream() (plan.Stream, bool) {
 	case "audio":
 		out.Kind = media.Audio
 		out.SampleRate, out.Channels, out.ChannelLayout = int(integer(s.SampleRate)), s.Channels, s.ChannelLayout
-	default:
-		return out, false
+		out.BitDepth = max(s.BitsPerSample, int(integer(s.BitsPerRawSample)))
 	}
-	return out, true
+	return out
+}
+
+var depthInName = regexp.MustCompile(`p(9|10|12|14|16)(le|be)$`)
+
+// pictureDepth is the bits of a component: as the codec says, or as the name of the pixel format does.
+func pictureDepth(format string, coded int) int {
+	if m := depthInName.FindStringSubmatch(format); m != nil {
+		n, _ := strconv.Atoi(m[1])
+		return n
+	}
+	if coded == 0 && strings.HasPrefix(format, "yuv") {
+		return 8
+	}
+	return coded
 }
 
 // clockwise turns ffprobe's counter-clockwise angle into the quarter turns that set the picture upright.

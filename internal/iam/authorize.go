@@ -15,24 +15,25 @@ const (
 // Authorize answers whether p may do c. What is odd is denied: a principal of no type or without an account, an action that is not
 // service:Operation, a resource that is neither * nor an ARN of six parts, an effect that is none of ours.
 //
-// An explicit Deny anywhere wins. Otherwise a principal's policies must allow and, for a role session with a session policy, that policy
+// An explicit Deny anywhere wins. Otherwise a principal's policies must allow and, for a session with a session policy, that policy
 // must allow as well. The account root may do everything with what belongs to its account, and nothing elsewhere.
 func Authorize(p Principal, c Check, ctx Context) Decision {
 	_ = ctx // no statement has conditions yet
 	if p.Account == "" || p.ARN == "" || !validAction(c.Action) || !validResource(c.Resource) {
 		return Decision{}
 	}
+	var identity Decision
 	switch p.Type {
 	case Root:
-		if !ownAccount(p.Account, c.Resource) {
-			return Decision{Source: sourceRoot}
+		identity = Decision{Source: sourceRoot}
+		if ownAccount(p.Account, c.Resource) {
+			identity.Effect = Allow
 		}
-		return Decision{Effect: Allow, Source: sourceRoot}
 	case User, AssumedRole:
+		identity = evaluate(p.Policies, c, sourceIdentity)
 	default:
 		return Decision{}
 	}
-	identity := evaluate(p.Policies, c, sourceIdentity)
 	session := Decision{Effect: Allow, Source: sourceSession}
 	if p.Session != nil {
 		session = evaluate(p.Session, c, sourceSession)

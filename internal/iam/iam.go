@@ -23,7 +23,7 @@ type Principal struct {
 
 	// Policies are the statements that grant the principal something. The root of an account needs none.
 	Policies []Statement
-	// Session narrows Policies for a role session: what it does not allow is denied. Nil means no session policy.
+	// Session narrows what a session may do, also one of the account root: what it does not allow is denied. Nil means no session policy.
 	Session []Statement
 }
 

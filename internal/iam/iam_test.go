@@ -387,3 +387,28 @@ func BenchmarkAuthorize(b *testing.B) {
 		Authorize(p, Check{"s3:GetObject", object}, nil)
 	}
 }
+
+// TestRootSession: a session narrows even the account root.
+func TestRootSession(t *testing.T) {
+	t.Parallel()
+	p := root()
+	get := func(key string) Check { return Check{Action: "s3:GetObject", Resource: "arn:aws:s3:::b/" + key} }
+	for _, c := range []struct {
+		name    string
+		session []Statement
+		check   Check
+		allowed bool
+	}{
+		{"no session policy", nil, get("k"), true},
+		{"what it allows", []Statement{{Effect: Allow, Actions: []string{"s3:GetObject"}, Resources: []string{"arn:aws:s3:::b/k"}}}, get("k"), true},
+		{"something else", []Statement{{Effect: Allow, Actions: []string{"s3:GetObject"}, Resources: []string{"arn:aws:s3:::b/k"}}}, get("other"), false},
+		{"an empty one", []Statement{}, get("k"), false},
+		{"a denial", []Statement{{Effect: Deny, Actions: []string{"s3:*"}, Resources: []string{"*"}}}, get("k"), false},
+		{"what root has no right to", []Statement{{Effect: Allow, Actions: []string{"*"}, Resources: []string{"*"}}}, Check{Action: "iam:GetUser", Resource: "arn:aws:iam::999999999999:user/x"}, false},
+	} {
+		p.Session = c.session
+		if got := Authorize(p, c.check, nil); got.Allowed() != c.allowed {
+			t.Errorf("%s: got %v, want %t", c.name, got, c.allowed)
+		}
+	}
+}

@@ -104,6 +104,34 @@ func (s *Sessions) Issue(roleARN, sessionName string, statements []iam.Statement
 	case !expiry.After(now) || expiry.Sub(now) > MaxSessionLength:
 		return lease.Credentials{}, errors.New("a session ends in the future, within MaxSessionLength")
 	}
+	return s.begin(iam.Principal{
+		Type:     iam.AssumedRole,
+		Account:  s.account,
+		ARN:      "arn:aws:sts::" + s.account + ":assumed-role/" + DefaultRole + "/" + sessionName,
+		UserID:   defaultRoleID + ":" + sessionName,
+		Policies: rolePolicy,
+	}, statements, expiry)
+}
+
+// Forward opens a session in which a service acts for p, who asked for it: it may do what p may and statements allow, until expiry. No
+// statements allow nothing.
+func (s *Sessions) Forward(p iam.Principal, statements []iam.Statement, expiry time.Time) (lease.Credentials, error) {
+	now := s.now()
+	switch {
+	case p.Account != s.account || p.ARN == "" || p.Type == 0:
+		return lease.Credentials{}, errors.New("a session is for a principal of the account")
+	case p.Session != nil:
+		// What is narrowed already would have to be narrowed twice.
+		return lease.Credentials{}, errors.New("a session with a session policy cannot be forwarded")
+	case !expiry.After(now) || expiry.Sub(now) > MaxSessionLength:
+		return lease.Credentials{}, errors.New("a session ends in the future, within MaxSessionLength")
+	}
+	return s.begin(p, statements, expiry)
+}
+
+// begin opens a session of p that statements narrow.
+func (s *Sessions) begin(p iam.Principal, statements []iam.Statement, expiry time.Time) (lease.Credentials, error) {
+	now := s.now()
 	var raw [10 + 30 + 96]byte
 	if _, err := io.ReadFull(s.random, raw[:]); err != nil {
 		return lease.Credentials{}, err
@@ -115,23 +143,12 @@ func (s *Sessions) Issue(roleARN, sessionName string, statements []iam.Statement
 		SessionToken:    secret.New([]byte(base64.StdEncoding.EncodeToString(raw[40:]))),
 		Expiry:          expiry,
 	}
-	narrowed := make([]iam.Statement, 0, len(statements)) // never nil: nil would be no session policy
+	p.AccessKeyID, p.Session = id, make([]iam.Statement, 0, len(statements)) // never nil: nil would be no session policy
 	for _, st := range statements {
 		st.Actions, st.Resources = slices.Clone(st.Actions), slices.Clone(st.Resources)
-		narrowed = append(narrowed, st)
+		p.Session = append(p.Session, st)
 	}
-	opened := session{
-		key: sigv4.Key{Secret: c.SecretAccessKey, Token: c.SessionToken, Expiry: expiry},
-		principal: iam.Principal{
-			Type:        iam.AssumedRole,
-			Account:     s.account,
-			ARN:         "arn:aws:sts::" + s.account + ":assumed-role/" + DefaultRole + "/" + sessionName,
-			UserID:      defaultRoleID + ":" + sessionName,
-			AccessKeyID: id,
-			Policies:    rolePolicy,
-			Session:     narrowed,
-		},
-	}
+	opened := session{key: sigv4.Key{Secret: c.SecretAccessKey, Token: c.SessionToken, Expiry: expiry}, principal: p}
 
 	s.mu.Lock()
 	defer s.mu.Unlock()

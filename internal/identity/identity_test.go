@@ -395,3 +395,44 @@ func FuzzCredentials(f *testing.F) {
 		}
 	})
 }
+
+// TestForward: a service that acts for somebody may do what they may and what it was opened for, and nothing else.
+func TestForward(t *testing.T) {
+	t.Parallel()
+	d, c := newDirectory()
+	end := c.time().Add(time.Minute)
+	statements := []iam.Statement{{Effect: iam.Allow, Actions: []string{"s3:GetObject"}, Resources: []string{"arn:aws:s3:::films/in.mov"}}}
+	_, who, _ := d.Find("AKIAROOT")
+	got, err := d.Sessions.Forward(who, statements, end)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, session, ok := d.Find(got.AccessKeyID)
+	if !ok || !key.Expiry.Equal(end) || session.ARN != who.ARN || session.AccessKeyID != got.AccessKeyID {
+		t.Errorf("got %+v, %+v, %t", key.Expiry, session, ok)
+	}
+	for resource, want := range map[string]bool{"arn:aws:s3:::films/in.mov": true, "arn:aws:s3:::films/other.mov": false} {
+		if d := iam.Authorize(session, iam.Check{Action: "s3:GetObject", Resource: resource}, nil); d.Allowed() != want {
+			t.Errorf("%s: %v", resource, d)
+		}
+	}
+	if _, err := d.Sessions.Forward(session, statements, end); err == nil {
+		t.Error("a narrowed session was forwarded")
+	}
+	stranger := who
+	stranger.Account = "999999999999"
+	for name, p := range map[string]iam.Principal{"nobody": {}, "another account": stranger} {
+		if _, err := d.Sessions.Forward(p, statements, end); err == nil {
+			t.Errorf("%s was forwarded", name)
+		}
+	}
+	for _, expiry := range []time.Time{c.time(), c.time().Add(MaxSessionLength + time.Second)} {
+		if _, err := d.Sessions.Forward(who, statements, expiry); err == nil {
+			t.Errorf("a session until %s", expiry)
+		}
+	}
+	d.Sessions.Revoke(got.AccessKeyID)
+	if _, _, ok := d.Find(got.AccessKeyID); ok {
+		t.Error("a revoked session is found")
+	}
+}

@@ -8,6 +8,8 @@ var (
 	ErrNotFound = errors.New("no such job")
 	// ErrFinished: the job is in a final status and cannot be cancelled.
 	ErrFinished = errors.New("the job is finished")
+	// ErrBusy: too many wait already.
+	ErrBusy = errors.New("too many wait")
 	// ErrTokenReused: the account used the client request token before, with another request.
 	ErrTokenReused = errors.New("the client request token was used with another request")
 )

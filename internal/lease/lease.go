@@ -41,6 +41,8 @@ type Credentials struct {
 	SecretAccessKey secret.Bytes `json:"-"` // carried by the worker API's own encoding, never by a log
 	SessionToken    secret.Bytes `json:"-"`
 	Expiry          time.Time    `json:"expiry"`
+	// Schemes are the schemes, "http" and "https", of the inputs that may be read outside the object store, also after a redirect.
+	Schemes []string `json:"schemes,omitempty"`
 }
 
 // Upload names an open multipart upload, so that a rescue can abort it.
@@ -75,6 +77,27 @@ type Result struct {
 type Failure struct {
 	Code    int    `json:"code"`
 	Message string `json:"message"`
+}
+
+// Probe is a file that somebody waits to know about: a task without a job, kept in memory alone.
+type Probe struct {
+	ID          string      `json:"id"`
+	URI         string      `json:"uri"` // s3, http or https
+	Credentials Credentials `json:"credentials"`
+}
+
+// Probed is what a worker found. One of the two is set.
+type Probed struct {
+	Error *Failure        `json:"error,omitempty"`
+	Found json.RawMessage `json:"found,omitempty"` // plan.Found
+}
+
+// Prober hands probes to workers.
+type Prober interface {
+	// NextProbe waits until there is a probe for this worker or ctx ends.
+	NextProbe(ctx context.Context, worker string) (*Probe, error)
+	// EndProbe says what was found. ErrLost: nobody waits any more.
+	EndProbe(ctx context.Context, id string, p Probed) error
 }
 
 // Control is the control plane as a worker sees it. The in-process queue and the client of the worker API both are one.

@@ -22,8 +22,8 @@ func ReadSettings(raw []byte) (*types.JobSettings, error) {
 
 // Access is what the settings of a job give reason to touch: the control plane narrows the job's credentials to it.
 type Access struct {
-	// Inputs are the objects that are read.
-	Inputs []Location
+	// Inputs are the files that are read.
+	Inputs []Input
 	// Outputs are the beginnings of every key that is written: base names, never a bare bucket.
 	Outputs []Location
 }
@@ -32,16 +32,16 @@ type Access struct {
 func NewAccess(s *types.JobSettings, start time.Time) (Access, error) {
 	var a Access
 	for i := range s.Inputs {
-		loc, err := ParseLocation(aws.ToString(s.Inputs[i].FileInput))
+		in, err := ParseInput(aws.ToString(s.Inputs[i].FileInput))
 		if err != nil {
 			return Access{}, fmt.Errorf("/inputs/%d/fileInput: %w", i, err)
 		}
-		a.Inputs = append(a.Inputs, loc)
+		a.Inputs = append(a.Inputs, in)
 	}
 	if len(a.Inputs) == 0 {
 		return Access{}, fmt.Errorf("/inputs: no input")
 	}
-	v := variables{start: start, inputStem: fileStem(a.Inputs[0].Key)}
+	v := variables{start: start, inputStem: a.Inputs[0].stem()}
 	for i := range s.OutputGroups {
 		d, err := resolveDestination(groupDestination(&s.OutputGroups[i]), a.Inputs[0], v)
 		if err != nil {

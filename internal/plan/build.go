@@ -34,7 +34,7 @@ type builder struct {
 	source   *Probe
 	options  Options
 	plan     *Plan
-	input    Location
+	input    Input
 	video    *Stream
 	rotation int
 }
@@ -46,11 +46,11 @@ func newBuilder(s *types.JobSettings, source *Probe, o Options) *builder {
 func (b *builder) build() (*Plan, error) {
 	in := &b.settings.Inputs[0]
 	var err error
-	if b.input, err = ParseLocation(aws.ToString(in.FileInput)); err != nil {
+	if b.input, err = ParseInput(aws.ToString(in.FileInput)); err != nil {
 		return nil, job.Errorf(1010, "Input 1: %v.", err)
 	}
 	b.video = b.source.video()
-	b.plan.Source = Source{Location: b.input, Demuxer: b.source.Demuxer, Video: -1}
+	b.plan.Source = Source{Input: b.input, Demuxer: b.source.Demuxer, Video: -1}
 	if b.video != nil {
 		b.rotation = rotation(in.VideoSelector, b.video)
 		b.plan.Source.Video = b.video.Index
@@ -124,7 +124,7 @@ func shareVideo(have, want Video) (Video, bool) {
 }
 
 func (b *builder) variables() variables {
-	return variables{start: b.options.Start, inputStem: fileStem(b.input.Key)}
+	return variables{start: b.options.Start, inputStem: b.input.stem()}
 }
 
 // names are the variables of one output, once its renditions are known.

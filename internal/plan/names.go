@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -69,10 +70,13 @@ type destination struct {
 }
 
 // resolveDestination reads a group's destination. One that ends in a slash, or none at all, takes the base name of the input; none at
-// all writes beside the input.
-func resolveDestination(dest string, input Location, v variables) (destination, error) {
-	loc := Location{Bucket: input.Bucket, Key: input.Key[:strings.LastIndexByte(input.Key, '/')+1]}
-	if dest != "" {
+// all writes beside the input, which must be an object then.
+func resolveDestination(dest string, input Input, v variables) (destination, error) {
+	loc := Location{Bucket: input.Object.Bucket, Key: input.Object.Key[:strings.LastIndexByte(input.Object.Key, '/')+1]}
+	switch {
+	case dest == "" && input.URL != "":
+		return destination{}, errors.New("no destination, and the input is not an object that outputs could be written beside")
+	case dest != "":
 		var err error
 		if loc, err = ParseLocation(dest); err != nil {
 			return destination{}, err
@@ -84,7 +88,7 @@ func resolveDestination(dest string, input Location, v variables) (destination, 
 	cut := strings.LastIndexByte(loc.Key, '/') + 1
 	d := destination{bucket: loc.Bucket, dir: loc.Key[:cut], base: loc.Key[cut:]}
 	if d.base == "" {
-		d.base = fileStem(input.Key)
+		d.base = v.inputStem
 	}
 	return d, nil
 }

@@ -72,7 +72,7 @@ func TestSegmentStamp(t *testing.T) {
 
 func TestResolveDestination(t *testing.T) {
 	t.Parallel()
-	input := Location{"in", "dir/film.v1.mov"}
+	input := Input{Object: Location{"in", "dir/film.v1.mov"}}
 	for _, c := range []struct{ name, dest, bucket, dir, base string }{
 		{"slash: base from the input", "s3://out/a/b/", "out", "a/b/", "film.v1"},
 		{"no slash: base from the destination", "s3://out/a/name", "out", "a/", "name"},
@@ -83,7 +83,7 @@ func TestResolveDestination(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := resolveDestination(c.dest, input, variables{start: start, inputStem: fileStem(input.Key)})
+			got, err := resolveDestination(c.dest, input, variables{start: start, inputStem: input.stem()})
 			if err != nil || got != (destination{c.bucket, c.dir, c.base}) {
 				t.Errorf("got %+v, %v", got, err)
 			}
@@ -92,6 +92,33 @@ func TestResolveDestination(t *testing.T) {
 	for _, bad := range []string{"https://out/a/", "s3:///a/", "s3://b/\x01", "s3://b/$w$/"} {
 		if got, err := resolveDestination(bad, input, variables{}); err == nil {
 			t.Errorf("resolveDestination(%q) = %+v; want an error", bad, got)
+		}
+	}
+	if got, err := resolveDestination("", Input{URL: "https://host/film.mov"}, variables{}); err == nil {
+		t.Errorf("beside a file on a web server: %+v; want an error", got)
+	}
+}
+
+func TestParseInput(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ uri, stem, name string }{
+		{"s3://b/dir/film.v1.mov", "film.v1", "s3://b/dir/film.v1.mov"},
+		{"s3://b/what?is.this", "what?is", "s3://b/what?is.this"},
+		{"https://host/dir/film%20one.mp4", "film one", "https://host/dir/film%20one.mp4"},
+		{"http://host:8080/film.mp4?X-Amz-Signature=secret", "film", "http://host:8080/film.mp4"},
+		{"https://host", "", "https://host"},
+	} {
+		in, err := ParseInput(c.uri)
+		if err != nil || in.URI() != c.uri || in.stem() != c.stem || in.Name() != c.name {
+			t.Errorf("%s: %+v, stem %q, name %q, %v", c.uri, in, in.stem(), in.Name(), err)
+		}
+	}
+	for _, uri := range []string{
+		"", "film.mp4", "s3://b", "s3://b/", "s3://b/dir/", "s3:///k", "ftp://host/x", "file:///etc/passwd", "https://", "https:///path", "https:host/x",
+		"https://user:pw@host/x", "https://host/x#f", "https://host/%zz", "http://host\r\nX: y/", "data:video/mp4,x", "concat:s3://b/k",
+	} {
+		if in, err := ParseInput(uri); err == nil {
+			t.Errorf("%q was taken: %+v", uri, in)
 		}
 	}
 }

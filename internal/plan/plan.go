@@ -34,7 +34,7 @@ func (l Location) URI() string { return "s3://" + l.Bucket + "/" + l.Key }
 
 // Source is what is read, and which of its streams.
 type Source struct {
-	Location Location
+	Input Input
 	// Demuxer is the container as the probe saw it; the same one is asked for when it is read again.
 	Demuxer string
 	// Video is the index of the video stream in the source, -1 for none.

@@ -266,7 +266,9 @@ func TestCheck(t *testing.T) {
 		{"multi-pass", h(`"rateControlMode":"QVBR","maxBitrate":1000,"qualityTuningLevel":"MULTI_PASS_HQ"`), "", v0 + "/codecSettings/h264Settings/qualityTuningLevel"},
 		{"interlaced", h(`"bitrate":1000,"interlaceMode":"TOP_FIELD"`), "", v0 + "/codecSettings/h264Settings/interlaceMode"},
 		{"HEVC", fileJob(out(`{"codecSettings":{"codec":"H_265"}}`)), "", v0 + "/codecSettings/codec"},
-		{"HTTPS input", strings.Replace(fileJob(out(video)), "s3://in/film.mov", "https://host/film.mov", 1), "", "/inputs/0/fileInput"},
+		{"an input with credentials", strings.Replace(fileJob(out(video)), "s3://in/film.mov", "https://me:pw@host/film.mov", 1), "/inputs/0/fileInput", ""},
+		{"an input of another scheme", strings.Replace(fileJob(out(video)), "s3://in/film.mov", "ftp://host/film.mov", 1), "/inputs/0/fileInput", ""},
+		{"nowhere to write", strings.Replace(strings.Replace(fileJob(out(video)), "s3://in/film.mov", "https://host/film.mov", 1), `"destination":"s3://out/x/"`, "", 1), "/outputGroups/0/outputGroupSettings/fileGroupSettings", ""},
 		{"HE-AAC", fileJob(`{"containerSettings":` + mp4 + `,"audioDescriptions":[` + strings.Replace(aac, `"bitrate"`, `"codecProfile":"HEV1","bitrate"`, 1) + `]}`), "", "/outputGroups/0/outputs/0/audioDescriptions/0/codecSettings/aacSettings/codecProfile"},
 		{"a preset that nobody looked up", fileJob(`{"preset":"System-X"}`), "/outputGroups/0/outputs/0", ""},
 		{"DASH", `{"inputs":[{"fileInput":"s3://a/b"}],"outputGroups":[{"outputGroupSettings":{"type":"DASH_ISO_GROUP_SETTINGS","dashIsoGroupSettings":{}},"outputs":[{"containerSettings":{"container":"MPD"},"videoDescription":` + video + `}]}]}`, "", "/outputGroups/0/outputGroupSettings/dashIsoGroupSettings"},
@@ -412,7 +414,7 @@ func TestAccess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Access{Inputs: []Location{{"in", "film.mov"}}, Outputs: []Location{{"out", "20200604/film"}}}
+	want := Access{Inputs: []Input{{Object: Location{"in", "film.mov"}}}, Outputs: []Location{{"out", "20200604/film"}}}
 	if d := cmp.Diff(want, a); d != "" {
 		t.Errorf("access (-want +got):\n%s", d)
 	}

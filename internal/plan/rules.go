@@ -62,15 +62,9 @@ func (c *checker) input(i int) {
 	case in.FileInput == nil && in.VideoGenerator == nil:
 		c.missing(path, "fileInput")
 	case in.FileInput == nil:
-	case strings.HasPrefix(uri, "http://"), strings.HasPrefix(uri, "https://"):
-		c.lack(path+"/fileInput", "inputs over HTTP are not carried out; offered: s3://BUCKET/KEY")
 	default:
-		loc, err := ParseLocation(uri)
-		switch {
-		case err != nil:
-			c.bad(path+"/fileInput", "%v; allowed: s3://BUCKET/KEY", err)
-		case loc.Key == "" || strings.HasSuffix(loc.Key, "/"):
-			c.bad(path+"/fileInput", "%q names no object; allowed: s3://BUCKET/KEY", uri)
+		if _, err := ParseInput(uri); err != nil {
+			c.bad(path+"/fileInput", "%v; allowed: s3://BUCKET/KEY, http://HOST/PATH, https://HOST/PATH", err)
 		}
 	}
 	for name, sel := range in.AudioSelectors {
@@ -117,14 +111,17 @@ func (c *checker) group(path string, g *types.OutputGroup) {
 	default:
 		return // refused as not offered by the table
 	}
-	if dest := groupDestination(g); dest != "" {
-		pointer := p + "/fileGroupSettings/destination"
-		if s.HlsGroupSettings != nil {
-			pointer = p + "/hlsGroupSettings/destination"
+	member := p + "/fileGroupSettings"
+	if s.HlsGroupSettings != nil {
+		member = p + "/hlsGroupSettings"
+	}
+	switch dest := groupDestination(g); {
+	case dest != "":
+		if _, err := resolveDestination(dest, Input{}, variables{start: time.Unix(0, 0), inputStem: "k"}); err != nil {
+			c.bad(member+"/destination", "%v", err)
 		}
-		if _, err := resolveDestination(dest, Location{Bucket: "b", Key: "k"}, variables{start: time.Unix(0, 0)}); err != nil {
-			c.bad(pointer, "%v", err)
-		}
+	case len(c.settings.Inputs) > 0 && strings.HasPrefix(aws.ToString(c.settings.Inputs[0].FileInput), "http"):
+		c.missing(member, "destination") // there is no object that the outputs could be written beside
 	}
 	if len(g.Outputs) == 0 {
 		c.bad(path+"/outputs", "Should have at least 1 items")

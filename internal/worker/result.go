@@ -87,8 +87,8 @@ type (
 	}
 )
 
-func inputDetails(loc plan.Location, probe *plan.Probe) json.RawMessage {
-	d := inputDetail{URI: loc.URI(), Audio: []audioStream{}, Video: []videoStream{}}
+func inputDetails(uri string, probe *plan.Probe) json.RawMessage {
+	d := inputDetail{URI: uri, Audio: []audioStream{}, Video: []videoStream{}}
 	for _, s := range probe.Streams {
 		switch {
 		case s.Kind == media.Audio:

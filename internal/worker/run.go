@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +8,7 @@ import (
 	"log/slog"
 	"math"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +16,7 @@ import (
 	"darkroom/internal/ffmpeg"
 	"darkroom/internal/job"
 	"darkroom/internal/lease"
+	"darkroom/internal/media"
 	"darkroom/internal/packager"
 	"darkroom/internal/plan"
 	"darkroom/internal/sandbox"
@@ -147,7 +148,7 @@ func (r *run) do(ctx context.Context) (lease.Result, error) {
 	if err != nil {
 		return lease.Result{}, job.Errorf(1010, "Input 1: %v.", err)
 	}
-	src, err := openSource(ctx, r.store, access.Inputs[0])
+	src, err := openSource(ctx, r.store, r.worker.o.Web, access.Inputs[0], r.lease.Credentials.Schemes, "Input 1 ("+access.Inputs[0].Name()+")")
 	if err != nil {
 		return lease.Result{}, err
 	}
@@ -159,7 +160,7 @@ func (r *run) do(ctx context.Context) (lease.Result, error) {
 	if err != nil {
 		return lease.Result{}, err
 	}
-	details := inputDetails(src.location, probe)
+	details := inputDetails(src.uri, probe)
 	r.set(func(p *lease.Progress) {
 		p.Phase, p.PhasePercent, p.Percent, p.InputDetails = job.Transcoding, 0, probedPercent, details
 	}, true)
@@ -188,24 +189,14 @@ func (r *run) left(report *packager.Report) {
 	}
 }
 
-// Probe looks into one object with ffprobe in the sandbox, under the worker's own means. It is what darkroom probe shows.
-func (w *Worker) Probe(ctx context.Context, store blob.Store, loc plan.Location) (*plan.Probe, error) {
-	r := &run{worker: w, log: w.o.Log, store: store, reported: make(chan struct{}, 1)}
-	src, err := openSource(ctx, store, loc)
-	if err != nil {
-		return nil, err
-	}
-	return r.probe(ctx, src)
-}
-
 func (r *run) probe(ctx context.Context, src *source) (*plan.Probe, error) {
 	head, err := src.head(ctx, ffmpeg.SniffLength)
 	if err != nil {
-		return nil, inputError(src.location, err)
+		return nil, inputError(src.subject, err)
 	}
 	demuxer := ffmpeg.Sniff(head)
 	if demuxer == "" {
-		return nil, job.Errorf(1030, "Input 1 (%s) is not in a container that is supported. Supported: MP4, MOV, MKV, WebM, MPEG-TS, MPEG-PS, MXF, AVI, FLV, Ogg, WAV, AIFF, FLAC, MP3, AAC.", src.location.URI())
+		return nil, job.Errorf(1030, "%s is not in a container that is supported. Supported: MP4, MOV, MKV, WebM, MPEG-TS, MPEG-PS, MXF, AVI, FLV, Ogg, WAV, AIFF, FLAC, MP3, AAC.", src.subject)
 	}
 	proc, err := r.worker.o.Sandbox.Start(ctx, sandbox.Spec{
 		Program: r.worker.o.FFprobe,
@@ -228,8 +219,9 @@ func (r *run) probe(ctx context.Context, src *source) (*plan.Probe, error) {
 	if err != nil {
 		return nil, &job.Error{Code: 1010, Message: "Input 1 cannot be opened: what it says of itself cannot be read.", Err: err}
 	}
-	if len(p.Streams) == 0 {
-		return nil, job.Errorf(1010, "Input 1 (%s) holds no video and no audio.", src.location.URI())
+	p.Container = ffmpeg.Container(demuxer, head)
+	if !slices.ContainsFunc(p.Streams, func(s plan.Stream) bool { return s.Kind == media.Video || s.Kind == media.Audio }) {
+		return nil, job.Errorf(1010, "%s holds no video and no audio.", src.subject)
 	}
 	return p, nil
 }
@@ -238,7 +230,7 @@ func (r *run) probe(ctx context.Context, src *source) (*plan.Probe, error) {
 func (r *run) processError(src *source, proc *sandbox.Process, exit sandbox.Exit) error {
 	r.log.Warn("encoder failed", "code", exit.Code, "signal", exit.Signal.String(), "limit", string(exit.LimitHit), "violation", exit.Violation, "stderr", exit.Stderr)
 	if err := proc.InputError(); err != nil && !errors.Is(err, context.Canceled) {
-		return inputError(src.location, err)
+		return inputError(src.subject, err)
 	}
 	switch {
 	case exit.Violation:
@@ -293,7 +285,7 @@ func (r *run) encode(ctx context.Context, p *plan.Plan, src *source) (*packager.
 			case !exit.Success(), ffmpeg.CutShort(exit.Stderr):
 				ended = r.processError(src, proc, exit)
 			case proc.InputError() != nil:
-				ended = inputError(src.location, proc.InputError())
+				ended = inputError(src.subject, proc.InputError())
 			default:
 				r.set(func(p *lease.Progress) { p.Phase, p.PhasePercent, p.Percent = job.Uploading, 0, transcodedPercent }, true)
 			}
@@ -391,68 +383,6 @@ func (r *run) failure(err, cause error) *lease.Failure {
 		r.log.Warn("job failed", "code", e.Code, "message", e.Message, "err", e.Err)
 	}
 	return &lease.Failure{Code: e.Code, Message: e.Message}
-}
-
-// source is the input of a job: one object, read by ranges, always the same version of it.
-type source struct {
-	store    blob.Store
-	location plan.Location
-	info     blob.Info
-}
-
-func openSource(ctx context.Context, store blob.Store, loc plan.Location) (*source, error) {
-	info, err := store.Head(ctx, loc.Bucket, loc.Key, blob.Conditions{})
-	if err != nil {
-		return nil, inputError(loc, err)
-	}
-	if info.Size == 0 {
-		return nil, job.Errorf(1010, "Input 1 (%s) is empty.", loc.URI())
-	}
-	return &source{store: store, location: loc, info: info}, nil
-}
-
-// Size implements sandbox.Source.
-func (s *source) Size() int64 { return s.info.Size }
-
-// ReadRange implements sandbox.Source. An object that was replaced meanwhile is an error: two halves of different films are no film.
-func (s *source) ReadRange(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
-	end := int64(-1)
-	if length >= 0 {
-		end = offset + length - 1
-	}
-	if length == 0 || offset >= s.info.Size {
-		return io.NopCloser(bytes.NewReader(nil)), nil
-	}
-	o, err := s.store.Get(ctx, s.location.Bucket, s.location.Key, &blob.Range{Start: offset, End: end}, blob.Conditions{IfMatch: s.info.ETag})
-	if err != nil {
-		return nil, err
-	}
-	return o.Body, nil
-}
-
-func (s *source) head(ctx context.Context, n int64) ([]byte, error) {
-	r, err := s.ReadRange(ctx, 0, min(n, s.info.Size))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = r.Close() }()
-	return io.ReadAll(io.LimitReader(r, n))
-}
-
-// inputError gives a failure to read an input its code.
-func inputError(loc plan.Location, err error) error {
-	e := &job.Error{Code: 1076, Message: "Input 1 (" + loc.URI() + ") could not be read. Submit the job again; if it fails again, check the object.", Err: err}
-	switch {
-	case errors.Is(err, blob.ErrNoSuchKey), errors.Is(err, blob.ErrNoSuchBucket):
-		e.Code, e.Message = 1404, "Input 1 ("+loc.URI()+") does not exist. Check the bucket and the key."
-	case errors.Is(err, blob.ErrAccessDenied):
-		e.Code, e.Message = 1401, "The role of the job may not read input 1 ("+loc.URI()+"). Allow it s3:GetObject on the object."
-	case errors.Is(err, blob.ErrPreconditionFailed):
-		e.Message = "Input 1 (" + loc.URI() + ") was replaced while it was read. Submit the job again."
-	case errors.Is(err, blob.ErrCorrupt):
-		e.Message = "Input 1 (" + loc.URI() + ") is damaged in the store. Upload it again."
-	}
-	return e
 }
 
 // outputError gives a failure to write an output its code.

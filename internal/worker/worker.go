@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -17,10 +18,14 @@ import (
 	"darkroom/internal/sandbox"
 )
 
-// Options are what a worker needs. All members but Now and Log are required.
+// Options are what a worker needs. All members but Probes, Now and Log are required.
 type Options struct {
 	Name    string
 	Control lease.Control
+	// Probes are answered beside the jobs; nil for none.
+	Probes lease.Prober
+	// Web dials for inputs on web servers.
+	Web http.RoundTripper
 	// Open gives the object store as the bearer of the credentials sees it. It asks credentials anew whenever they are about to expire.
 	Open    func(credentials CredentialSource) (blob.Store, error)
 	Sandbox *sandbox.Sandbox
@@ -72,6 +77,11 @@ func (w *Worker) Run(ctx context.Context) error {
 	var claimers sync.WaitGroup
 	for range w.o.Concurrency {
 		claimers.Go(func() { w.claim(ctx, hard) })
+	}
+	if w.o.Probes != nil {
+		for range probesAtOnce {
+			claimers.Go(func() { w.probes(ctx, hard) })
+		}
 	}
 	idle := make(chan struct{})
 	go func() { claimers.Wait(); close(idle) }()

@@ -67,9 +67,29 @@ func (c *Client) post(ctx context.Context, call string, request, answer any) err
 	return nil
 }
 
-// Hello says what the worker's encoder can do.
-func (c *Client) Hello(ctx context.Context, worker string, capabilities json.RawMessage) error {
-	return c.post(ctx, callHello, helloRequest{worker, capabilities}, nil)
+// Hello says what the worker's encoder can do, and returns what the control plane tells each worker.
+func (c *Client) Hello(ctx context.Context, worker string, capabilities json.RawMessage) (welcome json.RawMessage, err error) {
+	var a helloAnswer
+	err = c.post(ctx, callHello, helloRequest{worker, capabilities}, &a)
+	return a.Welcome, err
+}
+
+// NextProbe implements lease.Prober.
+func (c *Client) NextProbe(ctx context.Context, worker string) (*lease.Probe, error) {
+	var a probeAnswer
+	if err := c.post(ctx, callProbe, claimRequest{worker}, &a); err != nil {
+		return nil, err
+	}
+	if a.Probe == nil {
+		return nil, errors.New("the control plane gave no probe")
+	}
+	a.Probe.Credentials = a.Credentials.unwrap()
+	return a.Probe, nil
+}
+
+// EndProbe implements lease.Prober.
+func (c *Client) EndProbe(ctx context.Context, id string, p lease.Probed) error {
+	return c.post(ctx, callProbed, probedRequest{id, p}, nil)
 }
 
 // Claim implements lease.Control.

@@ -11,12 +11,12 @@ import (
 	"darkroom/internal/lease"
 )
 
-// Hello is told what a worker's encoder can do, when the worker starts.
-type Hello func(ctx context.Context, worker string, capabilities json.RawMessage) error
+// Hello is told what a worker's encoder can do, when the worker starts, and returns what the worker is to know.
+type Hello func(ctx context.Context, worker string, capabilities json.RawMessage) (welcome json.RawMessage, err error)
 
-// Handler serves control under Prefix, and gives every other path to objects (the gateway's internal handler).
-func Handler(control lease.Control, hello Hello, objects http.Handler, log *slog.Logger) http.Handler {
-	s := &server{control: control, hello: hello, log: log}
+// Handler serves control and probes under Prefix, and gives every other path to objects (the gateway's internal handler).
+func Handler(control lease.Control, probes lease.Prober, hello Hello, objects http.Handler, log *slog.Logger) http.Handler {
+	s := &server{control: control, probes: probes, hello: hello, log: log}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		call, ours := strings.CutPrefix(r.URL.EscapedPath(), Prefix)
 		if !ours {
@@ -34,6 +34,7 @@ func Handler(control lease.Control, hello Hello, objects http.Handler, log *slog
 
 type server struct {
 	control lease.Control
+	probes  lease.Prober
 	hello   Hello
 	log     *slog.Logger
 }
@@ -63,7 +64,24 @@ func (s *server) call(ctx context.Context, call string, body interface{ Read([]b
 		if err != nil {
 			return nil, err
 		}
-		return struct{}{}, s.hello(ctx, r.Worker, r.Capabilities)
+		welcome, err := s.hello(ctx, r.Worker, r.Capabilities)
+		return helloAnswer{welcome}, err
+	case callProbe:
+		r, err := decode[claimRequest](body)
+		if err != nil {
+			return nil, err
+		}
+		p, err := s.probes.NextProbe(ctx, r.Worker)
+		if err != nil {
+			return nil, err
+		}
+		return probeAnswer{p, wrap(p.Credentials)}, nil
+	case callProbed:
+		r, err := decode[probedRequest](body)
+		if err != nil {
+			return nil, err
+		}
+		return struct{}{}, s.probes.EndProbe(ctx, r.ID, r.Probed)
 	case callClaim:
 		r, err := decode[claimRequest](body)
 		if err != nil {

@@ -25,6 +25,8 @@ const (
 	callRenew   = "renew"
 	callFinish  = "finish"
 	callRelease = "release"
+	callProbe   = "probe"
+	callProbed  = "probed"
 )
 
 // maxBody bounds what either side reads: the settings of the largest job and some room.
@@ -62,6 +64,17 @@ type (
 	renewAnswer struct {
 		Credentials credentials `json:"credentials"`
 	}
+	probeAnswer struct {
+		Probe       *lease.Probe `json:"probe"`
+		Credentials credentials  `json:"credentials"`
+	}
+	probedRequest struct {
+		ID     string       `json:"id"`
+		Probed lease.Probed `json:"probed"`
+	}
+	helloAnswer struct {
+		Welcome json.RawMessage `json:"welcome"`
+	}
 	finishRequest struct {
 		Task   task         `json:"task"`
 		Result lease.Result `json:"result"`
@@ -83,16 +96,17 @@ type credentials struct {
 	SecretAccessKey string    `json:"secretAccessKey"`
 	SessionToken    string    `json:"sessionToken"`
 	Expiry          time.Time `json:"expiry"`
+	Schemes         []string  `json:"schemes,omitempty"`
 }
 
 func wrap(c lease.Credentials) credentials {
-	return credentials{c.AccessKeyID, string(c.SecretAccessKey.Reveal()), string(c.SessionToken.Reveal()), c.Expiry}
+	return credentials{c.AccessKeyID, string(c.SecretAccessKey.Reveal()), string(c.SessionToken.Reveal()), c.Expiry, c.Schemes}
 }
 
 func (c credentials) unwrap() lease.Credentials {
 	return lease.Credentials{
 		AccessKeyID: c.AccessKeyID, SecretAccessKey: secret.New([]byte(c.SecretAccessKey)),
-		SessionToken: secret.New([]byte(c.SessionToken)), Expiry: c.Expiry,
+		SessionToken: secret.New([]byte(c.SessionToken)), Expiry: c.Expiry, Schemes: c.Schemes,
 	}
 }
 

@@ -29,6 +29,8 @@ import (
 // control is a control plane whose answers a test sets.
 type control struct {
 	lease.Control
+	probe   *lease.Probe
+	probed  lease.Probed
 	claim   func(ctx context.Context, worker string) (*lease.Lease, error)
 	wait    func(ctx context.Context) error
 	got     lease.Progress
@@ -59,10 +61,20 @@ func (c *control) Finish(_ context.Context, _ *lease.Lease, r lease.Result) erro
 	return c.failing
 }
 
+func (c *control) NextProbe(context.Context, string) (*lease.Probe, error) { return c.probe, nil }
+
+func (c *control) EndProbe(_ context.Context, id string, p lease.Probed) error {
+	if id != "p1" {
+		return lease.ErrLost
+	}
+	c.probed = p
+	return nil
+}
+
 func (c *control) Release(context.Context, *lease.Lease) error { return c.failing }
 
 // pair joins a client and a server by a socket pair, as serve and its worker are.
-func pair(t *testing.T, c lease.Control, hello Hello, objects http.Handler) (*Client, *http.Transport, func()) {
+func pair(t *testing.T, c *control, hello Hello, objects http.Handler) (*Client, *http.Transport, func()) {
 	t.Helper()
 	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -79,7 +91,7 @@ func pair(t *testing.T, c lease.Control, hello Hello, objects http.Handler) (*Cl
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- Serve(ctx, ends[0], Handler(c, hello, objects, slog.New(slog.DiscardHandler)))
+		done <- Serve(ctx, ends[0], Handler(c, c, hello, objects, slog.New(slog.DiscardHandler)))
 	}()
 	tr := Transport(ends[1])
 	stop := sync.OnceFunc(func() {
@@ -111,10 +123,32 @@ func TestCalls(t *testing.T) {
 		wait: func(context.Context) error { return nil },
 	}
 	var said string
-	client, _, _ := pair(t, c, func(_ context.Context, w string, caps json.RawMessage) error { said = w + string(caps); return nil }, nil)
+	client, _, _ := pair(t, c, func(_ context.Context, w string, caps json.RawMessage) (json.RawMessage, error) {
+		said = w + string(caps)
+		return json.RawMessage(`{"a":1}`), nil
+	}, nil)
 	ctx := t.Context()
-	if err := client.Hello(ctx, "w1", json.RawMessage(`{"engine":"x"}`)); err != nil || said != `w1{"engine":"x"}` {
-		t.Errorf("Hello: %v, said %q", err, said)
+	if welcome, err := client.Hello(ctx, "w1", json.RawMessage(`{"engine":"x"}`)); err != nil || said != `w1{"engine":"x"}` || string(welcome) != `{"a":1}` {
+		t.Errorf("Hello: %s, %v, said %q", welcome, err, said)
+	}
+	c.probe = &lease.Probe{ID: "p1", URI: "https://host/film.mp4", Credentials: want.Credentials}
+	c.probe.Credentials.Schemes = []string{"https"}
+	probe, err := client.NextProbe(ctx, "w1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(c.probe, probe, cmp.AllowUnexported(secret.Bytes{})); d != "" {
+		t.Errorf("probe (-want +got):\n%s", d)
+	}
+	found := lease.Probed{Found: json.RawMessage(`{"x":2}`)}
+	if err := client.EndProbe(ctx, "p1", found); err != nil {
+		t.Errorf("EndProbe: %v", err)
+	}
+	if d := cmp.Diff(found, c.probed); d != "" {
+		t.Errorf("probed (-want +got):\n%s", d)
+	}
+	if err := client.EndProbe(ctx, "p2", found); !errors.Is(err, lease.ErrLost) {
+		t.Errorf("EndProbe of another: got %v, want ErrLost", err)
 	}
 	got, err := client.Claim(ctx, "w1")
 	if err != nil {
@@ -215,7 +249,7 @@ func TestEndIsNoAnswer(t *testing.T) {
 			t.Errorf("got %v and the answer %d %q, want an abort", p, w.Code, w.Body)
 		}
 	}()
-	Handler(c, nil, nil, slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
+	Handler(c, c, nil, nil, slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
 }
 
 func TestRefusals(t *testing.T) {

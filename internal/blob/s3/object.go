@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -131,8 +132,8 @@ func (s *Store) Head(ctx context.Context, bucket, key string, c blob.Conditions)
 		Bucket: &bucket, Key: &key, IfMatch: tag(c.IfMatch), IfNoneMatch: tag(c.IfNoneMatch), ChecksumMode: types.ChecksumModeEnabled,
 		IfModifiedSince: optionalTime(c.IfModifiedSince), IfUnmodifiedSince: optionalTime(c.IfUnmodifiedSince),
 	})
-	if missing(err) { // of what, an answer to HEAD does not say
-		if _, bucketErr := s.HeadBucket(ctx, bucket); bucketErr != nil {
+	if missing(err) { // of what, an answer to HEAD does not say, and whoever may read an object may not always look at its bucket
+		if _, bucketErr := s.HeadBucket(ctx, bucket); errors.Is(bucketErr, blob.ErrNoSuchBucket) {
 			return blob.Info{}, bucketErr
 		}
 		err = fmt.Errorf("%w: %w", blob.ErrNoSuchKey, err)

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"darkroom/internal/arn"
+	"darkroom/internal/iam"
+	"darkroom/internal/identity"
+	"darkroom/internal/job"
+	"darkroom/internal/lease"
+	"darkroom/internal/plan"
+	"darkroom/internal/queue"
+)
+
+// prober has files looked into by a worker that acts for the caller, and may read the one file only.
+type prober struct {
+	sessions *identity.Sessions
+	probes   *queue.Probes
+}
+
+// probe implements api.Options.Probe.
+func (p *prober) probe(ctx context.Context, caller iam.Principal, in plan.Input, schemes []string) (*plan.Found, error) {
+	var allowed []iam.Statement
+	if in.URL == "" {
+		object := iam.Literal(arn.Object(in.Object.Bucket, in.Object.Key))
+		allowed = []iam.Statement{{Sid: "File", Effect: iam.Allow, Actions: []string{"s3:GetObject"}, Resources: []string{object}}}
+	}
+	c, err := p.sessions.Forward(caller, allowed, time.Now().Add(2*queue.ProbeDeadline))
+	if err != nil {
+		return nil, err
+	}
+	defer p.sessions.Revoke(c.AccessKeyID)
+	c.Schemes = schemes
+	answer, err := p.probes.Do(ctx, lease.Probe{URI: in.URI(), Credentials: c})
+	switch {
+	case err != nil:
+		return nil, err
+	case answer.Error != nil:
+		return nil, job.Errorf(answer.Error.Code, "%s", answer.Error.Message)
+	}
+	var found plan.Found
+	if err := json.Unmarshal(answer.Found, &found); err != nil {
+		return nil, fmt.Errorf("read what the worker found: %w", err)
+	}
+	if found.Probe == nil {
+		return nil, errors.New("the worker found nothing and gave no reason")
+	}
+	return &found, nil
+}

@@ -1,0 +1,68 @@
+package plan
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// Input is where a source is: an object, or a file on a web server. One of the two is set.
+type Input struct {
+	Object Location
+	URL    string // http or https
+}
+
+// URI returns s3://BUCKET/KEY, or the URL.
+func (i Input) URI() string {
+	if i.URL != "" {
+		return i.URL
+	}
+	return i.Object.URI()
+}
+
+// Name is URI without the query of a URL, which may be a secret: what a log, an event or a message shows.
+func (i Input) Name() string {
+	name, _, _ := strings.Cut(i.URI(), "?")
+	if i.URL == "" {
+		return i.URI() // a key may hold anything
+	}
+	return name
+}
+
+// ParseInput reads s3://BUCKET/KEY, http://HOST/PATH or https://HOST/PATH. Whether a URL may be dialled is not said here.
+func ParseInput(uri string) (Input, error) {
+	scheme, _, _ := strings.Cut(uri, ":")
+	switch scheme {
+	case "http", "https":
+		u, err := url.Parse(uri)
+		switch {
+		case err != nil || u.Hostname() == "" || u.Opaque != "":
+			return Input{}, fmt.Errorf("not a URL of the form %s://HOST/PATH", scheme)
+		case u.User != nil:
+			return Input{}, fmt.Errorf("the URL holds credentials; MediaConvert passes none to a server")
+		case strings.Contains(uri, "#"):
+			return Input{}, fmt.Errorf("the URL has a fragment")
+		}
+		return Input{URL: uri}, nil
+	}
+	loc, err := ParseLocation(uri)
+	switch {
+	case err != nil:
+		return Input{}, err
+	case loc.Key == "" || strings.HasSuffix(loc.Key, "/"):
+		return Input{}, fmt.Errorf("%q names no object", uri)
+	}
+	return Input{Object: loc}, nil
+}
+
+// stem is the name of the file without its directory and extension: what $fn$ stands for.
+func (i Input) stem() string {
+	if i.URL == "" {
+		return fileStem(i.Object.Key)
+	}
+	u, err := url.Parse(i.URL)
+	if err != nil {
+		return ""
+	}
+	return fileStem(u.Path)
+}

@@ -1,0 +1,152 @@
+package worker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"darkroom/internal/blob"
+	"darkroom/internal/egress"
+	"darkroom/internal/job"
+	"darkroom/internal/origin"
+	"darkroom/internal/plan"
+)
+
+// source is the input of a job: one file, read by ranges, always the same version of it.
+type source struct {
+	uri     string // as events show it
+	subject string // as messages show it
+	size    int64
+	// What the store or the server says of the file.
+	etag, contentType string
+	modified          time.Time
+	// read gives the bytes from offset up to, not including, end.
+	read func(ctx context.Context, offset, end int64) (io.ReadCloser, error)
+}
+
+// openSource opens an input: an object of the store, or a file on a web server by one of the schemes.
+func openSource(ctx context.Context, store blob.Store, web http.RoundTripper, in plan.Input, schemes []string, subject string) (*source, error) {
+	open := openObject
+	if in.URL != "" {
+		open = func(ctx context.Context, _ blob.Store, in plan.Input) (*source, error) {
+			return openURL(ctx, web, in, schemes)
+		}
+	}
+	s, err := open(ctx, store, in)
+	if err != nil {
+		return nil, inputError(subject, err)
+	}
+	if s.size == 0 {
+		return nil, job.Errorf(1010, "%s is empty.", subject)
+	}
+	s.subject = subject
+	return s, nil
+}
+
+func lower(subject string) string { return strings.ToLower(subject[:1]) + subject[1:] }
+
+func openObject(ctx context.Context, store blob.Store, in plan.Input) (*source, error) {
+	loc := in.Object
+	info, err := store.Head(ctx, loc.Bucket, loc.Key, blob.Conditions{})
+	if err != nil {
+		return nil, err
+	}
+	return &source{
+		uri: in.Name(), size: info.Size, etag: info.ETag, contentType: info.Metadata.ContentType, modified: info.LastModified,
+		read: func(ctx context.Context, offset, end int64) (io.ReadCloser, error) {
+			o, err := store.Get(ctx, loc.Bucket, loc.Key, &blob.Range{Start: offset, End: end - 1}, blob.Conditions{IfMatch: info.ETag})
+			if err != nil {
+				return nil, err
+			}
+			return o.Body, nil
+		},
+	}, nil
+}
+
+func openURL(ctx context.Context, web http.RoundTripper, in plan.Input, schemes []string) (*source, error) {
+	f, err := origin.Open(ctx, in.URL, origin.Options{Transport: web, Schemes: schemes})
+	if err != nil {
+		return nil, err
+	}
+	return &source{
+		uri: in.Name(), size: f.Size(), etag: f.ETag(), contentType: f.ContentType(), modified: f.LastModified(),
+		read: func(ctx context.Context, offset, end int64) (io.ReadCloser, error) {
+			return f.ReadRange(ctx, offset, end-offset)
+		},
+	}, nil
+}
+
+// Size implements sandbox.Source.
+func (s *source) Size() int64 { return s.size }
+
+// ReadRange implements sandbox.Source. A file that was replaced meanwhile is an error: two halves of different films are no film.
+func (s *source) ReadRange(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+	if length == 0 || offset >= s.size {
+		return io.NopCloser(bytes.NewReader(nil)), nil
+	}
+	end := s.size
+	if length > 0 && length < s.size-offset {
+		end = offset + length
+	}
+	return s.read(ctx, offset, end)
+}
+
+func (s *source) head(ctx context.Context, n int64) ([]byte, error) {
+	r, err := s.ReadRange(ctx, 0, min(n, s.size))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Close() }()
+	return io.ReadAll(io.LimitReader(r, n))
+}
+
+// inputError gives a failure to read an input its code. subject is the input as it may be shown.
+func inputError(subject string, err error) error {
+	e := &job.Error{Code: 1076, Message: subject + " could not be read. Try again; if it fails again, check the object.", Err: err}
+	var refused *egress.Refused
+	switch {
+	case errors.Is(err, blob.ErrNoSuchKey), errors.Is(err, blob.ErrNoSuchBucket):
+		e.Code, e.Message = 1404, subject+" does not exist. Check the bucket and the key."
+	case errors.Is(err, blob.ErrAccessDenied):
+		e.Code, e.Message = 1401, "The role of the job may not read "+lower(subject)+". Allow it s3:GetObject on the object."
+	case errors.Is(err, blob.ErrPreconditionFailed), errors.Is(err, origin.ErrChanged):
+		e.Message = subject + " was replaced while it was read. Try again."
+	case errors.Is(err, blob.ErrCorrupt):
+		e.Message = subject + " is damaged in the store. Upload it again."
+	case errors.Is(err, origin.ErrURL):
+		e.Code, e.Message = 1010, subject+": the URL cannot be used. Allowed: http or https, a host, no credentials and no fragment."
+	case errors.Is(err, origin.ErrDisallowed):
+		e.Code, e.Message = 3457, disallowed
+	case errors.Is(err, origin.ErrUnauthorized):
+		e.Code, e.Message = 3401, "The server of "+lower(subject)+" asks for authentication, and no credentials are sent to servers. Make the file readable, or upload it to S3."
+	case errors.Is(err, origin.ErrForbidden):
+		e.Code, e.Message = 3403, "The server of "+lower(subject)+" refuses the request. Check the URL, or ask those who run the server."
+	case errors.Is(err, origin.ErrNotFound):
+		e.Code, e.Message = 3404, "The server of "+lower(subject)+" does not have the file. Check the URL."
+	case errors.Is(err, origin.ErrServer):
+		e.Code, e.Message = 3450, "The server of "+lower(subject)+" failed. Try again; if it fails again, ask those who run the server."
+	case errors.As(err, &refused):
+		e.Code, e.Message = 3451, "The server of "+lower(subject)+" has an address that is not public, and this installation does not open it for inputs. Ask its operator for an egress rule, or upload the file to S3."
+	case errors.Is(err, origin.ErrConnection):
+		e.Code, e.Message = 3451, "The server of "+lower(subject)+" cannot be reached. Check the URL and submit the job again."
+	case errors.Is(err, origin.ErrUnsupported):
+		e.Code, e.Message = 3408, subject+" cannot be read from its server: "+reason(err)+". It must answer range requests, say how long the file is, and redirect once at most, by 301 or 302 and not from https to http."
+	}
+	return e
+}
+
+// reason is what an origin's error says behind its kind.
+func reason(err error) string {
+	_, text, ok := strings.Cut(err.Error(), ": ")
+	if !ok {
+		return err.Error()
+	}
+	return text
+}
+
+// disallowed is the text of 3457, as MediaConvert words it.
+const disallowed = "You specified an input location that your policy disallows. Specify an allowed input location and resubmit your job."
