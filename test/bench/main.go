@@ -66,6 +66,7 @@ func (b *bench) run(only string) (err error) {
 		{"memory", b.memory},
 		{"objects", b.objects},
 		{"records", b.records},
+		{"codec", b.codec},
 	} {
 		if only != "" && !slices.Contains(strings.Split(only, ","), m.name) {
 			continue

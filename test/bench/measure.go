@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/mediaconvert"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
@@ -214,6 +215,17 @@ func (b *bench) createJob() error {
 		return err
 	}
 	settings := job(rungs, "s3://films/film.mp4", "s3://films/out")
+	id, err := s.submit(b.ctx, settings)
+	if err != nil {
+		return err
+	}
+	gets, got, err := together(b.ctx, d, func(ctx context.Context, _ int) error {
+		_, err := s.jobs.GetJob(ctx, &mediaconvert.GetJobInput{Id: &id})
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	ours, each, err := together(b.ctx, d, func(ctx context.Context, _ int) error {
 		_, err := s.submit(ctx, settings)
 		return err
@@ -236,6 +248,19 @@ func (b *bench) createJob() error {
 	if err != nil {
 		return err
 	}
+	peerGets, peerGot, err := together(b.ctx, d, func(ctx context.Context, _ int) error {
+		o, err := g.objects.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String("jobs"), Key: aws.String("0")})
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, o.Body)
+		return errors.Join(err, o.Body.Close())
+	})
+	if err != nil {
+		return err
+	}
+	row("GetJob at 8 clients (TLS, signed)", fmt.Sprintf("%.0f/s, p99 %.1f ms", gets, percentile(got, 99).Seconds()*1000),
+		fmt.Sprintf("%.0f/s, p99 %.1f ms: GetObject of the same text from versitygw (no TLS)", peerGets, percentile(peerGot, 99).Seconds()*1000), fmt.Sprintf("%.2f", gets/peerGets))
 	row("CreateJob at 8 clients (TLS, signed, checked, fsynced)", fmt.Sprintf("%.0f/s, p99 %.1f ms", ours, percentile(each, 99).Seconds()*1000),
 		fmt.Sprintf("%.0f/s, p99 %.1f ms: PutObject of the same text to versitygw (no TLS, no fsync)", peer, percentile(theirs, 99).Seconds()*1000), fmt.Sprintf("%.2f", ours/peer))
 	return nil

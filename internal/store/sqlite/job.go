@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -179,6 +180,10 @@ func (s *Store) Get(ctx context.Context, account, id string) (*job.Job, error) {
 	return get(ctx, s.read, account, id)
 }
 
+// fewJobs is how many jobs may have what is asked for and still lead the search. What more jobs have is looked up for each job on the way: the
+// page is full soon.
+const fewJobs = 1000
+
 // List implements store.Store.
 func (s *Store) List(ctx context.Context, q job.Query) ([]*job.Job, error) {
 	query, args := "SELECT record FROM jobs WHERE account = ?", []any{q.Account}
@@ -193,17 +198,22 @@ func (s *Store) List(ctx context.Context, q job.Query) ([]*job.Job, error) {
 		and("status = ?", q.Status)
 	}
 	for _, f := range q.Facets {
-		values := "?" + strings.Repeat(", ?", len(f.Values)-1)
-		// Few jobs have one input: they lead. Most jobs have one codec or engine: it is looked up for each job of the page.
-		if f.Name == job.FacetInput {
-			query += " AND id IN (SELECT job FROM facets WHERE account = ? AND name = ? AND value IN (" + values + "))"
-			args = append(args, q.Account, f.Name)
-		} else {
-			query += " AND EXISTS (SELECT 1 FROM facets WHERE facets.account = jobs.account AND facets.name = ? AND facets.job = jobs.id AND facets.value IN (" + values + "))"
-			args = append(args, f.Name)
-		}
+		values := "(?" + strings.Repeat(", ?", len(f.Values)-1) + ")"
+		has := []any{q.Account, f.Name}
 		for _, v := range f.Values {
-			args = append(args, v)
+			has = append(has, v)
+		}
+		var n int
+		if err := s.read.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM facets WHERE account = ? AND name = ? AND value IN "+values+" LIMIT ?)",
+			append(slices.Clone(has), s.few+1)...).Scan(&n); err != nil {
+			return nil, err
+		}
+		if n <= s.few {
+			query += " AND id IN (SELECT job FROM facets WHERE account = ? AND name = ? AND value IN " + values + ")"
+			args = append(args, has...)
+		} else {
+			query += " AND EXISTS (SELECT 1 FROM facets WHERE facets.account = jobs.account AND facets.name = ? AND facets.job = jobs.id AND facets.value IN " + values + ")"
+			args = append(args, has[1:]...)
 		}
 	}
 	order, beyond := "DESC", "id < ?"

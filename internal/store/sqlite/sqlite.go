@@ -44,6 +44,7 @@ type Store struct {
 	stop        chan struct{}
 	done        chan struct{}
 	close       sync.Once
+	few         int // fewJobs, unless a test says otherwise
 }
 
 var _ store.Store = (*Store)(nil)
@@ -55,28 +56,30 @@ type change struct {
 }
 
 // Open opens or makes the database at path and brings its schema up to date.
-func Open(path string) (*Store, error) {
-	write, err := connect(path, 1)
+func Open(path string) (*Store, error) { return openWith("sqlite", path) }
+
+func openWith(driver, path string) (*Store, error) {
+	write, err := connect(driver, path, 1)
 	if err != nil {
 		return nil, err
 	}
 	if err := migrate(write); err != nil {
 		return nil, errors.Join(fmt.Errorf("bring the schema of the records up to date: %w", err), write.Close())
 	}
-	read, err := connect(path, readers)
+	read, err := connect(driver, path, readers)
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	s := &Store{write: write, read: read, changes: make(chan change), stop: make(chan struct{}), done: make(chan struct{})}
+	s := &Store{write: write, read: read, few: fewJobs, changes: make(chan change), stop: make(chan struct{}), done: make(chan struct{})}
 	go s.writer()
 	return s, nil
 }
 
-func connect(path string, connections int) (*sql.DB, error) {
+func connect(driver, path string, connections int) (*sql.DB, error) {
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
 		"busy_timeout(" + strconv.Itoa(busyMilliseconds) + ")", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
 	}}
-	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	db, err := sql.Open(driver, "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
 		return nil, err
 	}

@@ -284,7 +284,7 @@ func (s *Store) end(ctx context.Context, condition string, value int64, now time
 }
 
 func leased(ctx context.Context, tx *sql.Tx, condition string, value int64) ([]task, error) {
-	rows, err := tx.QueryContext(ctx, "SELECT "+taskColumns+" FROM tasks WHERE state = 'leased' AND "+condition+" ORDER BY id", value)
+	rows, err := tx.QueryContext(ctx, "SELECT "+taskColumns+" FROM tasks INDEXED BY tasks_leased WHERE state = 'leased' AND "+condition+" ORDER BY id", value)
 	if err != nil {
 		return nil, err
 	}
