@@ -18,6 +18,7 @@ require (
 	golang.org/x/net v0.41.0
 	golang.org/x/sys v0.49.0
 	golang.org/x/term v0.32.0
+	golang.org/x/time v0.15.0
 	modernc.org/sqlite v1.62.0
 )
 

@@ -145,7 +145,7 @@ func (s *server) open() error {
 	s.probes = queue.NewProbes()
 	s.worker = newLocalWorker(s)
 	mediaconvert, err := api.New(api.Options{
-		Queue: s.queue, Region: cfg.Region, TokenKey: tokens, QueueCreated: s.created(),
+		Queue: s.queue, Region: cfg.Region, Throttle: api.Throttle(cfg.Throttle), TokenKey: tokens, QueueCreated: s.created(),
 		Check: func(j *types.JobSettings) ([]plan.Refusal, []plan.Refusal) {
 			return plan.Check(j, s.worker.capabilities())
 		},

@@ -55,6 +55,8 @@ type Options struct {
 	// Probe looks into a file on behalf of a caller, who may read it; schemes are those of web servers that the caller's account allows. It
 	// returns a *job.Error for what is wrong with the file, and job.ErrBusy where too many wait.
 	Probe func(ctx context.Context, caller iam.Principal, in plan.Input, schemes []string) (*plan.Found, error)
+	// Throttle is how often each account may ask.
+	Throttle Throttle
 	// Region is the region in the ARNs of jobs and queues.
 	Region string
 	// TokenKey seals the tokens that lead to the next page: TokenKeySize bytes. Tokens made under another key are refused.
@@ -72,6 +74,7 @@ type Service struct {
 	check        func(*types.JobSettings) (invalid, notOffered []plan.Refusal)
 	engine       func() string
 	probe        func(ctx context.Context, caller iam.Principal, in plan.Input, schemes []string) (*plan.Found, error)
+	throttle     *throttle
 	region       string
 	tokens       *tokens
 	queueCreated time.Time
@@ -97,6 +100,7 @@ func New(o Options) (*Service, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.throttle = newThrottle(o.Throttle, s.now)
 	if s.random == nil {
 		s.random = rand.Reader
 	}
@@ -150,6 +154,9 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 
 // serve carries out a request that is allowed.
 func (s *Service) serve(w http.ResponseWriter, q *request) error {
+	if err := s.throttle.take(q.account); err != nil {
+		return err
+	}
 	output, err := s.carryOut(q)
 	if err != nil {
 		return err

@@ -224,7 +224,7 @@ func orUnspecified[T ~string](names map[string]T, name string) T {
 
 func videoProperties(s *plan.Stream) *types.VideoProperties {
 	v := &types.VideoProperties{
-		BitDepth: positive(int32(s.BitDepth)), BitRate: positive(s.Bitrate), FrameRate: rate(s.FrameRate),
+		BitDepth: positive(int32(s.BitDepth)), BitRate: positive(s.Bitrate), FrameRate: frameRate(s.FrameRate),
 		Height: positive(int32(s.Height)), Width: positive(int32(s.Width)),
 		ColorPrimaries: orUnspecified(primaries, s.ColorPrimaries), MatrixCoefficients: orUnspecified(matrices, s.ColorSpace),
 		TransferCharacteristics: orUnspecified(transfers, s.ColorTransfer),
@@ -255,7 +255,7 @@ func audioProperties(s *plan.Stream) *types.AudioProperties {
 		LanguageCode: language(s),
 	}
 	if n := samplesPerFrame[trackCodec(s)]; n > 0 && s.SampleRate > 0 {
-		a.FrameRate = rate(media.Rational{Num: int64(s.SampleRate), Den: n})
+		a.FrameRate = frameRate(media.Rational{Num: int64(s.SampleRate), Den: n})
 	}
 	return a
 }
@@ -268,7 +268,7 @@ func positive[N int32 | int64](n N) *N {
 	return &n
 }
 
-func rate(r media.Rational) *types.FrameRate {
+func frameRate(r media.Rational) *types.FrameRate {
 	if !r.Known() {
 		return nil
 	}

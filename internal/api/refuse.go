@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"darkroom/internal/gateway"
 	"darkroom/internal/iam"
@@ -26,8 +27,8 @@ func (s *Service) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.As(err, &method) {
 		h.Set("Allow", strings.Join(method.Allowed, ", "))
 	}
-	if e.Status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", "1")
+	if e.Status == http.StatusServiceUnavailable || e.Status == http.StatusTooManyRequests {
+		h.Set("Retry-After", strconv.Itoa(max(1, int(e.RetryAfter/time.Second))))
 	}
 	body, err := mediaconvert.Encode(message{&e.Message})
 	if err != nil {

@@ -34,6 +34,7 @@ type Config struct {
 	Egress         Egress        `yaml:"egress"`
 	Worker         Worker        `yaml:"worker"`
 	RetentionDays  int           `yaml:"retention_days"` // how long finished jobs are kept; 0: for ever
+	Throttle       Throttle      `yaml:"throttle"`
 }
 
 // S3 is an external object store that s3:// means instead of the embedded one. The zero value means the embedded one.
@@ -55,6 +56,12 @@ type Allow struct {
 	Net   string   `yaml:"net"`   // CIDR
 	Ports []int    `yaml:"ports"` // at least one
 	For   []string `yaml:"for"`   // at least one of Purposes
+}
+
+// Throttle is how many requests to the MediaConvert API each account may make. The zero value throttles nothing.
+type Throttle struct {
+	Rate  float64 `yaml:"rate"`  // requests a second in the long run; 0: no limit
+	Burst int     `yaml:"burst"` // requests at once after a rest
 }
 
 // Worker is the local worker.

@@ -50,6 +50,7 @@ egress:
 worker:
   concurrency: 3
 retention_days: 7
+throttle: {rate: 2.5, burst: 100}
 `
 
 func fullConfig() Config {
@@ -57,8 +58,8 @@ func fullConfig() Config {
 		Data: "/var/lib/darkroom", Listen: "[::1]:0", Hosts: []string{"media.example.org", "192.0.2.7"},
 		Region: "eu-central-1", Account: "012345678901", LogLevel: "debug", InsecureHTTP: true, RequireSandbox: true,
 		Drain: 90 * time.Second, FFmpeg: "/opt/ffmpeg", FFprobe: "/opt/ffprobe",
-		RetentionDays: 7,
-		S3:            S3{Endpoint: "https://objects.example.org:8443", Region: "us-west-2", PathStyle: true, CredentialsFile: "/etc/darkroom/s3"},
+		RetentionDays: 7, Throttle: Throttle{Rate: 2.5, Burst: 100},
+		S3: S3{Endpoint: "https://objects.example.org:8443", Region: "us-west-2", PathStyle: true, CredentialsFile: "/etc/darkroom/s3"},
 		Egress: Egress{
 			Allow: []Allow{
 				{Net: "10.1.0.0/16", Ports: []int{443, 8443}, For: []string{"input", "speke"}},
@@ -198,6 +199,10 @@ func TestReadRefusesValues(t *testing.T) {
 		{"worker: {concurrency: -1}", "worker.concurrency", "-1"},
 		{"worker: {concurrency: 257}", "worker.concurrency", "257"},
 		{"retention_days: -1", "retention_days", "-1"},
+		{"throttle: {rate: -1, burst: 1}", "throttle.rate", "-1"},
+		{"throttle: {rate: .nan, burst: 1}", "throttle.rate", "NaN"},
+		{"throttle: {rate: 5}", "throttle.burst", "0"},
+		{"throttle: {burst: 5}", "throttle.burst", "5"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.text, func(t *testing.T) {

@@ -61,6 +61,8 @@ func (c *Config) addFlags(fs *flag.FlagSet) {
 	fs.BoolVar(&c.S3.PathStyle, "s3-path-style", c.S3.PathStyle, "put the bucket in the path")
 	fs.StringVar(&c.S3.CredentialsFile, "s3-credentials-file", c.S3.CredentialsFile, "`FILE` with its credentials, in the AWS shared-credentials format")
 	fs.StringVar(&c.Egress.CAFile, "egress-ca-file", c.Egress.CAFile, "PEM `FILE` of more authorities for outgoing connections")
+	fs.Float64Var(&c.Throttle.Rate, "throttle-rate", c.Throttle.Rate, "requests a second that each account may make; 0 is no limit")
+	fs.IntVar(&c.Throttle.Burst, "throttle-burst", c.Throttle.Burst, "requests at once after a rest")
 	fs.IntVar(&c.RetentionDays, "retention-days", c.RetentionDays, "days that finished jobs are kept; 0 is for ever")
 	fs.IntVar(&c.Worker.Concurrency, "worker-concurrency", c.Worker.Concurrency, "jobs at once; 0 lets the machine decide")
 }

@@ -19,6 +19,8 @@ var Purposes = []string{"input", "speke", "oidc", "webhook", "kms", "storage"}
 const (
 	MaxDrain       = time.Hour
 	MaxConcurrency = 256
+	// MaxRate is the largest throttle.rate and throttle.burst.
+	MaxRate = 1_000_000
 	// MaxRetentionDays is a hundred years.
 	MaxRetentionDays = 36525
 )
@@ -80,6 +82,14 @@ func (c Config) Validate() error {
 	}
 	if n := c.RetentionDays; n < 0 || n > MaxRetentionDays {
 		return &Error{"retention_days", strconv.Itoa(n), fmt.Sprintf("a number from 0 to %d", MaxRetentionDays)}
+	}
+	switch t := c.Throttle; {
+	case !(t.Rate >= 0 && t.Rate <= MaxRate): // NaN is neither
+		return &Error{"throttle.rate", strconv.FormatFloat(t.Rate, 'g', -1, 64), fmt.Sprintf("a number from 0 to %d", MaxRate)}
+	case t.Rate > 0 && (t.Burst < 1 || t.Burst > MaxRate):
+		return &Error{"throttle.burst", strconv.Itoa(t.Burst), fmt.Sprintf("a number from 1 to %d", MaxRate)}
+	case t.Rate == 0 && t.Burst != 0:
+		return &Error{"throttle.burst", strconv.Itoa(t.Burst), "nothing while throttle.rate is not set"}
 	}
 	if n := c.Worker.Concurrency; n < 0 || n > MaxConcurrency {
 		return &Error{"worker.concurrency", strconv.Itoa(n), fmt.Sprintf("a number from 0 to %d", MaxConcurrency)}

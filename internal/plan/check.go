@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
 
 	"darkroom/internal/media"
+	"darkroom/internal/mediaconvert"
 	"darkroom/internal/rules"
 )
 
@@ -66,11 +67,6 @@ func (w *walker) refuse(path, reason string) {
 // wireName is the member's name on the wire: the Go name with its first letter lower-cased.
 func wireName(goName string) string { return strings.ToLower(goName[:1]) + goName[1:] }
 
-// pointerToken escapes a name for a JSON pointer (RFC 6901 section 3).
-func pointerToken(s string) string {
-	return strings.ReplaceAll(strings.ReplaceAll(s, "~", "~0"), "/", "~1")
-}
-
 func (w *walker) walkStruct(v reflect.Value, path string) {
 	t := v.Type()
 	for i := range t.NumField() {
@@ -122,7 +118,7 @@ func (w *walker) walkValue(v reflect.Value, path string, a answer) {
 		keys := v.MapKeys()
 		sort.Slice(keys, func(i, j int) bool { return keys[i].String() < keys[j].String() })
 		for _, k := range keys {
-			w.walkValue(v.MapIndex(k), path+"/"+pointerToken(k.String()), a)
+			w.walkValue(v.MapIndex(k), path+"/"+mediaconvert.Token(k.String()), a)
 		}
 	default:
 		if len(a.values) == 0 {

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
 
 	"darkroom/internal/media"
+	"darkroom/internal/mediaconvert"
 )
 
 // checker judges the rules that cross members: first what is invalid, then what this installation does not offer.
@@ -68,7 +69,7 @@ func (c *checker) input(i int) {
 		}
 	}
 	for name, sel := range in.AudioSelectors {
-		p := path + "/audioSelectors/" + pointerToken(name)
+		p := path + "/audioSelectors/" + mediaconvert.Token(name)
 		byLanguage := sel.SelectorType == types.AudioSelectorTypeLanguageCode
 		if byLanguage && sel.LanguageCode == "" && aws.ToString(sel.CustomLanguageCode) == "" {
 			c.missing(p, "languageCode")

@@ -4,7 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
+
+	"darkroom/internal/mediaconvert"
 )
 
 // node is a structure of the settings as on the wire, and where it stands. The zero node is one that is absent: it has no members.
@@ -40,7 +41,7 @@ func (n node) is(member string, words ...string) bool { return slices.Contains(w
 func (n node) sub(members ...string) node {
 	for _, m := range members {
 		inner, _ := n.m[m].(map[string]any)
-		n = node{n.path + "/" + token(m), inner}
+		n = node{n.path + "/" + mediaconvert.Token(m), inner}
 	}
 	return n
 }
@@ -70,9 +71,4 @@ func (n node) entries(member string) []node {
 func (n node) length(member string) int {
 	items, _ := n.m[member].([]any)
 	return len(items)
-}
-
-// token writes a name as part of a JSON pointer.
-func token(name string) string {
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
