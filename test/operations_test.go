@@ -1,9 +1,7 @@
 package test
 
 import (
-	"encoding/json"
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -275,7 +273,7 @@ func TestOperations(t *testing.T) {
 	if len(versions.Versions) != 1 || aws.ToString(versions.Versions[0].Version) != aws.ToString(waiting.Job.JobEngineVersionUsed) && aws.ToString(versions.Versions[0].Version) == "" {
 		t.Errorf("ListVersions: %+v", versions.Versions)
 	}
-	// DescribeEndpoints is deprecated in this SDK; TestCLI and TestOperationsOfJavaScript call it.
+	// DescribeEndpoints is deprecated in this SDK; TestCLI and TestClientsAgree call it.
 	_, err = c.CancelJob(ctx, &mediaconvert.CancelJobInput{Id: &id})
 	want("CancelJob of a finished one", "ConflictException", err)
 	_, err = c.DeleteJobTemplate(ctx, &mediaconvert.DeleteJobTemplateInput{Name: aws.String("nightly")})
@@ -284,101 +282,4 @@ func TestOperations(t *testing.T) {
 	want("DeletePreset", "", err)
 	_, err = c.DeleteQueue(ctx, &mediaconvert.DeleteQueueInput{Name: aws.String("night")})
 	want("DeleteQueue", "", err)
-}
-
-// TestOperationsOfOldClients does with the AWS CLIs that are here what their models know.
-func TestOperationsOfOldClients(t *testing.T) {
-	t.Parallel()
-	s := serve(t)
-	dir := t.TempDir()
-	clis := []string{filepath.Dir(need(t, "aws"))}
-	if _, err := os.Stat(debianCLI); err == nil && clis[0] != filepath.Dir(debianCLI) {
-		clis = append(clis, filepath.Dir(debianCLI))
-	}
-	preset := filepath.Join(dir, "preset.json")
-	text := `{"Name": "p", "Category": "c", "Settings": {"ContainerSettings": {"Container": "MP4", "Mp4Settings": {}},
-	  "VideoDescription": {"Width": 640, "Height": 360, "CodecSettings": {"Codec": "H_264", "H264Settings": {"RateControlMode": "QVBR", "MaxBitrate": 1000000}}}}}`
-	if err := os.WriteFile(preset, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var answers []string
-	for _, cli := range clis {
-		s.cli = cli
-		var all []string
-		for _, args := range [][]string{
-			{"create-queue", "--name", "q", "--query", "Queue.[Name,Status,PricingPlan,Type]"},
-			{"update-queue", "--name", "q", "--status", "PAUSED", "--query", "Queue.Status"},
-			{"create-preset", "--cli-input-json", "file://" + preset, "--query", "Preset.[Name,Category,Type,Settings]"},
-			{"get-preset", "--name", "p", "--query", "Preset.Settings"},
-			{"list-presets", "--list-by", "SYSTEM", "--max-results", "3", "--no-paginate", "--query", "Presets[].[Name,Type]"},
-			{"tag-resource", "--arn", "arn:aws:mediaconvert:us-east-1:000000000000:presets/p", "--tags", "k=v"},
-			{"list-tags-for-resource", "--arn", "arn:aws:mediaconvert:us-east-1:000000000000:presets/p", "--query", "ResourceTags.Tags"},
-			{"put-policy", "--policy", "HttpInputs=DISALLOWED"},
-			{"get-policy"},
-			{"delete-policy"},
-			{"delete-preset", "--name", "p"},
-			{"delete-queue", "--name", "q"},
-			{"list-queues", "--query", "Queues[].Name"},
-		} {
-			all = append(all, strings.Join(args[:1], " ")+": "+s.aws(append([]string{"mediaconvert", "--output", "json"}, args...)...))
-		}
-		_, stderr, err := s.tryAWS("mediaconvert", "get-queue", "--name", "q")
-		if err == nil || !strings.Contains(stderr, "NotFoundException") {
-			t.Errorf("%s: get-queue of none: %v %s", cli, err, stderr)
-		}
-		answers = append(answers, strings.Join(all, "\n"))
-	}
-	if len(answers) == 2 {
-		if diff := cmp.Diff(answers[0], answers[1]); diff != "" {
-			t.Errorf("the clients got different answers: %s", diff)
-		}
-	}
-	if !strings.Contains(answers[0], `"QVBR"`) || !strings.Contains(answers[0], "PAUSED") {
-		t.Errorf("answers: %s", answers[0])
-	}
-}
-
-// TestOperationsOfJavaScript does what the newest SDK for JavaScript knows, which is everything.
-func TestOperationsOfJavaScript(t *testing.T) {
-	t.Parallel()
-	node := need(t, "node")
-	if _, err := os.Stat(filepath.Join("node", "node_modules", "@aws-sdk")); err != nil {
-		absent(t, "the SDK for JavaScript is not installed: make deps-test")
-	}
-	s := serve(t)
-	s.upload("films", "in/clip.mp4", clip(t, 4))
-	out := run(t, s.env(), node, filepath.Join("node", "operations.mjs"), "s3://films/in/clip.mp4", role)
-	var got struct {
-		Seen map[string]struct {
-			Status         int
-			Error, Message string
-		}
-		Job struct {
-			Status, Queue string
-			Priority      int
-		}
-		Jobs   int
-		Tags   map[string]string
-		Policy struct{ HttpInputs, S3Inputs string }
-		Tracks []struct{ AudioTrackIndexes, VideoTrackIndexes []int }
-	}
-	if err := json.Unmarshal([]byte(out), &got); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	if len(got.Seen) != 34 {
-		t.Errorf("%d operations", len(got.Seen))
-	}
-	for name, seen := range got.Seen {
-		want := ""
-		if name == "CancelJob" {
-			want = "ConflictException"
-		}
-		if seen.Error != want {
-			t.Errorf("%s: %s %s, want %q", name, seen.Error, seen.Message, want)
-		}
-	}
-	if got.Job.Status != "COMPLETE" || got.Job.Priority != 3 || !strings.HasSuffix(got.Job.Queue, "queues/js") || got.Jobs != 1 || got.Tags["a"] != "b" ||
-		len(got.Tracks) != 1 || len(got.Tracks[0].AudioTrackIndexes) != 1 || len(got.Tracks[0].VideoTrackIndexes) != 1 || got.Policy.HttpInputs != "DISALLOWED" || got.Policy.S3Inputs != "ALLOWED" {
-		t.Errorf("got %+v", got)
-	}
 }

@@ -60,9 +60,6 @@ func (s *Service) updateJobTemplate(ctx context.Context, account string, in *mc.
 	if in.Settings != nil {
 		faults = append(faults, ruleFaults(rules.JobTemplate(in.Settings))...)
 	}
-	if faults = append(faults, s.hopFaults(account, in.Queue, in.HopDestinations)...); len(faults) > 0 {
-		return nil, mediaconvert.BadRequest(mediaconvert.Message(faults))
-	}
 	given := &types.JobTemplate{Queue: in.Queue}
 	if err := s.templateQueue(ctx, account, given); err != nil {
 		return nil, err
@@ -79,6 +76,10 @@ func (s *Service) updateJobTemplate(ctx context.Context, account string, in *mc.
 		}
 		if in.StatusUpdateInterval != "" {
 			t.StatusUpdateInterval = in.StatusUpdateInterval
+		}
+		// The queue and the hops may come one from the request and one from the record.
+		if faults := append(faults, s.hopFaults(account, t.Queue, t.HopDestinations)...); len(faults) > 0 {
+			return mediaconvert.BadRequest(mediaconvert.Message(faults))
 		}
 		r.Category = value(t.Category)
 		return nil
