@@ -34,18 +34,22 @@ const (
 	levelWarning    = "warning"
 )
 
-// lint judges a job without a server: what is invalid, what the ffmpeg of this machine or Darkroom cannot do, and what is unwise.
+// lint judges a job, a job template or a preset without a server: what is invalid, what the ffmpeg of this machine or Darkroom cannot do, and what is unwise.
 func lint(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flags("lint", "JOB.json", stderr)
 	var ef engineFlags
 	engineVars(fs, &ef)
 	asJSON := fs.Bool("json", false, "print the findings as JSON")
+	kind := fs.String("kind", kindJob, "what the file is: job, template or preset")
 	rest, err := parse(fs, args)
 	if err != nil {
 		return err
 	}
 	if len(rest) != 1 {
 		return usagef("one job file is needed, - for standard input; got %d", len(rest))
+	}
+	if !slices.Contains([]string{kindJob, kindTemplate, kindPreset}, *kind) {
+		return usagef("--kind %q; allowed: job, template, preset", *kind)
 	}
 	body, err := readJob(rest[0])
 	if err != nil {
@@ -55,7 +59,7 @@ func lint(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	found := findings(body, e.capabilities)
+	found := findings(body, *kind, e.capabilities)
 	if *asJSON {
 		if err := json.NewEncoder(stdout).Encode(found); err != nil {
 			return err
@@ -71,8 +75,15 @@ func lint(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// findings are in the order of the lines.
-func findings(body []byte, caps plan.Capabilities) []finding {
+// The kinds of file.
+const (
+	kindJob      = "job"
+	kindTemplate = "template"
+	kindPreset   = "preset"
+)
+
+// findings are in the order of the lines. Whether a template or a preset can be carried out is known only with the job that uses it.
+func findings(body []byte, kind string, caps plan.Capabilities) []finding {
 	found := []finding{}
 	add := func(level, path, text string, offset int) {
 		line := 1 + bytes.Count(body[:min(max(offset, 0), len(body))], []byte("\n"))
@@ -83,14 +94,28 @@ func findings(body []byte, caps plan.Capabilities) []finding {
 	}
 	var outer map[string]json.RawMessage
 	_ = json.Unmarshal(body, &outer) // what is not JSON is said by Decode
-	settings, prefix := new(types.JobSettings), ""
-	var faults []mediaconvert.Fault
-	if outer["settings"] != nil || outer["Settings"] != nil {
-		request := new(mc.CreateJobInput)
-		faults, prefix = mediaconvert.Decode(body, request), "/settings"
-		settings = request.Settings
-	} else {
-		faults = mediaconvert.Decode(body, settings)
+	request, prefix := outer["settings"] != nil || outer["Settings"] != nil, ""
+	if request {
+		prefix = "/settings"
+	}
+	var (
+		settings *types.JobSettings
+		faults   []mediaconvert.Fault
+		ruled    []rules.Fault
+	)
+	switch kind {
+	case kindTemplate:
+		var s *types.JobTemplateSettings
+		if s, faults = decodeSettings(body, request, func(r *mc.CreateJobTemplateInput) *types.JobTemplateSettings { return r.Settings }); s != nil {
+			ruled = rules.JobTemplate(s)
+		}
+	case kindPreset:
+		var s *types.PresetSettings
+		if s, faults = decodeSettings(body, request, func(r *mc.CreatePresetInput) *types.PresetSettings { return r.Settings }); s != nil {
+			ruled = rules.Preset(s)
+		}
+	default:
+		settings, faults = decodeSettings(body, request, func(r *mc.CreateJobInput) *types.JobSettings { return r.Settings })
 	}
 	for _, f := range faults {
 		text := f.String()
@@ -98,6 +123,11 @@ func findings(body []byte, caps plan.Capabilities) []finding {
 			text = after
 		}
 		add(levelError, f.Path, text, f.Offset)
+	}
+	if len(faults) == 0 {
+		for _, f := range ruled {
+			add(levelError, prefix+f.Path, f.Text, -1)
+		}
 	}
 	if len(faults) == 0 && settings != nil {
 		whole, err := preset.Expand(settings, systemPreset)
@@ -117,6 +147,17 @@ func findings(body []byte, caps plan.Capabilities) []finding {
 	}
 	slices.SortStableFunc(found, func(a, b finding) int { return a.Line - b.Line })
 	return found
+}
+
+// decodeSettings reads settings, or a whole request around them.
+func decodeSettings[S, R any](body []byte, request bool, of func(*R) *S) (*S, []mediaconvert.Fault) {
+	if request {
+		r := new(R)
+		faults := mediaconvert.Decode(body, r)
+		return of(r), faults
+	}
+	s := new(S)
+	return s, mediaconvert.Decode(body, s)
 }
 
 // lineOf finds the line of a JSON pointer in a document whose names may begin with a capital; of what is missing, that of the structure that

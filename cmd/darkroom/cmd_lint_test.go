@@ -60,7 +60,40 @@ func TestFindings(t *testing.T) {
 			[]finding{{1, levelError, "", ""}, {1, levelError, "", ""}},
 		},
 	} {
-		if diff := cmp.Diff(tt.want, where(findings([]byte(tt.body), caps))); diff != "" {
+		if diff := cmp.Diff(tt.want, where(findings([]byte(tt.body), kindJob, caps))); diff != "" {
+			t.Errorf("%s (-want +got): %s", name, diff)
+		}
+	}
+}
+
+// TestFindingsOfKinds: templates and presets are judged by what they are, and not for what a job lacks.
+func TestFindingsOfKinds(t *testing.T) {
+	t.Parallel()
+	const video = `"videoDescription": {"codecSettings": {"codec": "H_264",
+ "h264Settings": {"rateControlMode": "MODE"}}}`
+	preset := `{"name": "p", "settings": {"containerSettings": {"container": "MP4"},
+ ` + video + `}}`
+	template := `{"name": "t", "settings": {"outputGroups": [{"outputGroupSettings": {"type": "FILE_GROUP_SETTINGS", "fileGroupSettings": {}}, "outputs": [{"containerSettings": {"container": "MP4"},
+ ` + video + `}]}]}}`
+	const h = "/videoDescription/codecSettings/h264Settings"
+	for name, tt := range map[string]struct {
+		kind, body string
+		want       []finding
+	}{
+		"a preset":                   {kindPreset, strings.Replace(preset, `"MODE"`, `"QVBR", "maxBitrate": 200000`, 1), []finding{}},
+		"a preset without a rate":    {kindPreset, strings.Replace(preset, "MODE", "CBR", 1), []finding{{3, levelError, "/settings" + h, ""}}},
+		"a preset of a wrong word":   {kindPreset, strings.Replace(preset, "MODE", "XBR", 1), []finding{{3, levelError, "/settings" + h + "/rateControlMode", ""}}},
+		"a template":                 {kindTemplate, strings.Replace(template, `"MODE"`, `"QVBR", "maxBitrate": 200000`, 1), []finding{}},
+		"a template without a rate":  {kindTemplate, strings.Replace(template, "MODE", "CBR", 1), []finding{{3, levelError, "/settings/outputGroups/0/outputs/0" + h, ""}}},
+		"the same as a preset's":     {kindPreset, template, []finding{{1, levelError, "/settings", ""}}},
+		"bare settings of a preset":  {kindPreset, `{"containerSettings": {"container": "RAW"}, "videoDescription": {"codecSettings": {"codec": "FRAME_CAPTURE", "frameCaptureSettings": {}}}}`, []finding{}},
+		"bare settings of no preset": {kindPreset, `{"inputs": []}`, []finding{{1, levelError, "", ""}}},
+	} {
+		got := findings([]byte(tt.body), tt.kind, plan.Capabilities{})
+		for i := range got {
+			got[i].Text = ""
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
 			t.Errorf("%s (-want +got): %s", name, diff)
 		}
 	}
