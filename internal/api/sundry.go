@@ -15,7 +15,7 @@ import (
 // maxCertificates and maxShares bound what an account can make be recorded.
 const (
 	maxCertificates = 100
-	maxShares       = 10_000
+	maxShares       = 100 // user guide, "Sharing a job": active shares for each account
 )
 
 var (
