@@ -37,6 +37,7 @@ import (
 const (
 	databaseFile = "darkroom.db"
 	objectsDir   = "objects"
+	accountsDir  = "accounts" // what accounts beside the main one have of their own
 	tlsDir       = "tls"
 	endpointFile = "endpoint.json"
 )
@@ -79,6 +80,7 @@ type server struct {
 	cfg       config.Config
 	log       *slog.Logger
 	records   *sqlite.Store
+	people    *identity.Directory
 	queue     *queue.Queue
 	probes    *queue.Probes
 	welcome   welcome
@@ -111,23 +113,20 @@ func (s *server) open() error {
 		s.log.Info("made a new master key; back it up: without it nothing that is stored here can be read", "file", keyfile.Name)
 	}
 	// The object store locks the directory: from here on nobody else uses it.
-	objects, closer, err := openObjects(cfg, master)
+	accounts := accountIDs(cfg)
+	objects, err := openObjects(cfg, accounts, master)
 	if err != nil {
 		return err
 	}
-	s.objects = closer
-	root, created, err := identity.LoadRoot(cfg.Data, rand.Reader)
-	if err != nil {
-		return fmt.Errorf("load the account root's credentials: %w", err)
-	}
-	if created {
-		s.log.Info("made the account root's access key", "file", identity.CredentialsFile, "accessKeyId", root.AccessKeyID)
-	}
+	s.objects = objects
 	if s.records, err = sqlite.Open(filepath.Join(cfg.Data, databaseFile)); err != nil {
 		return fmt.Errorf("open the records: %w", err)
 	}
-	people := identity.New(cfg.Account, root, time.Now)
-	creds := &issuer{account: cfg.Account, sessions: people.Sessions}
+	if s.people, err = openIdentities(cfg, s.records, master, s.log); err != nil {
+		return err
+	}
+	people := s.people
+	creds := &issuer{people: people}
 	s.queue = queue.New(s.records, queue.Options{
 		Region: cfg.Region, Credentials: creds, Log: s.log,
 		Retention: time.Duration(cfg.RetentionDays) * 24 * time.Hour,
@@ -145,7 +144,7 @@ func (s *server) open() error {
 	s.probes = queue.NewProbes()
 	s.worker = newLocalWorker(s)
 	mediaconvert, err := api.New(api.Options{
-		Queue: s.queue, Region: cfg.Region, Throttle: api.Throttle(cfg.Throttle), TokenKey: tokens, QueueCreated: s.created(),
+		Queue: s.queue, Roles: people, Region: cfg.Region, Throttle: api.Throttle(cfg.Throttle), TokenKey: tokens, QueueCreated: s.created(),
 		Check: func(j *types.JobSettings) ([]plan.Refusal, []plan.Refusal) {
 			return plan.Check(j, s.worker.capabilities())
 		},
@@ -156,7 +155,7 @@ func (s *server) open() error {
 		return err
 	}
 	creds.policy = mediaconvert // before the first worker claims
-	s3, err := s3api.New(s3api.Options{Store: objects, Region: cfg.Region, Account: cfg.Account, Encrypted: cfg.S3.Endpoint == ""})
+	s3, err := s3api.New(s3api.Options{Stores: objects.store, Region: cfg.Region, Encrypted: cfg.S3.Endpoint == ""})
 	if err != nil {
 		return err
 	}
@@ -164,7 +163,7 @@ func (s *server) open() error {
 		Services:   []gateway.Service{mediaconvert, s3},
 		Default:    "mediaconvert",
 		Region:     cfg.Region,
-		Identities: people,
+		Identities: gate{people, cfg.Region},
 		Audit:      s.audit,
 		Log:        s.log,
 		Ready:      s.ready,
@@ -219,6 +218,7 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 	defer stop(nil)
 	background := make(chan error, 2)
 	go func() { background <- s.queue.Run(ctx) }()
+	go func() { background <- s.people.Run(ctx) }()
 	// The worker says what it can do before the first request is answered.
 	workerDone := make(chan struct{})
 	go func() {
@@ -254,6 +254,7 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 	}
 	stop(err)
 	<-workerDone
+	<-background
 	<-background
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause

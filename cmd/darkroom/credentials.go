@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -29,16 +31,23 @@ type inputPolicy interface {
 
 // issuer gives each lease credentials of its job's role that may read the job's inputs and write its destinations, and nothing else.
 type issuer struct {
-	account  string
-	sessions *identity.Sessions
+	people *identity.Directory
 	// policy is asked for each job; nil denies every job.
 	policy inputPolicy
 }
 
-// Issue implements queue.Credentials.
+// Issue implements queue.Credentials. The role is looked at anew: it may be another than when the job was submitted.
 func (i *issuer) Issue(ctx context.Context, j *job.Job, epoch int64) (lease.Credentials, error) {
-	if !identity.RoleExists(i.account, j.Role) {
-		return lease.Credentials{}, job.Errorf(1433, "The role %s does not exist. Submit the job with an existing role: %s.", j.Role, arn.Role(i.account, identity.DefaultRole))
+	switch err := i.people.CheckJobRole(ctx, j.Account, j.Role, j.Queue); {
+	case errors.Is(err, identity.ErrNoRole):
+		return lease.Credentials{}, job.Errorf(1433, "The role %s does not exist. Submit the job again with an existing role.", j.Role)
+	case errors.Is(err, identity.ErrNotTrusting):
+		return lease.Credentials{}, job.Errorf(1434, "The role %s cannot be assumed: its trust policy does not let %s assume it for the queue %s. "+
+			"Change the trust policy and submit the job again.", j.Role, identity.MediaConvert, j.Queue)
+	case errors.Is(err, identity.ErrMalformedRole):
+		return lease.Credentials{}, job.Errorf(1515, "The role %s is malformed: its trust policy cannot be read. Change the trust policy and submit the job again.", j.Role)
+	case err != nil:
+		return lease.Credentials{}, err
 	}
 	settings, err := plan.ReadSettings(j.Settings)
 	if err != nil {
@@ -61,28 +70,52 @@ func (i *issuer) Issue(ctx context.Context, j *job.Job, epoch int64) (lease.Cred
 	if err != nil {
 		return lease.Credentials{}, job.Errorf(1040, "The locations of the job cannot be read: %v.", err)
 	}
-	c, err := i.sessions.Issue(j.Role, fmt.Sprintf("%s-%d", j.ID, epoch), statements(access), time.Now().Add(sessionLength))
+	document, err := sessionPolicy(access)
+	if err != nil {
+		return lease.Credentials{}, err
+	}
+	c, err := i.people.Sessions.Issue(ctx, j.Account, j.Role, fmt.Sprintf("%s-%d", j.ID, epoch), document, time.Now().Add(sessionLength))
+	if errors.Is(err, identity.ErrGone) {
+		return lease.Credentials{}, job.Errorf(1433, "The role %s does not exist. Submit the job again with an existing role.", j.Role)
+	}
 	c.Schemes = schemes
 	return c, err
 }
 
 // Revoke implements queue.Credentials.
-func (i *issuer) Revoke(accessKeyID string) { i.sessions.Revoke(accessKeyID) }
+func (i *issuer) Revoke(accessKeyID string) { i.people.Sessions.Revoke(accessKeyID) }
 
-// statements narrow a session to what a job touches.
-func statements(a plan.Access) []iam.Statement {
-	read := iam.Statement{Sid: "Inputs", Effect: iam.Allow, Actions: []string{"s3:GetObject"}}
+// statement is a statement of a session policy.
+type statement struct {
+	Sid      string
+	Effect   string
+	Action   []string
+	Resource []string
+}
+
+// document is a policy of some statements.
+func document(statements ...statement) (string, error) {
+	text, err := json.Marshal(struct {
+		Version   string
+		Statement []statement
+	}{"2012-10-17", statements})
+	return string(text), err
+}
+
+// sessionPolicy narrows a session to what a job touches.
+func sessionPolicy(a plan.Access) (string, error) {
+	read := statement{Sid: "Inputs", Effect: "Allow", Action: []string{"s3:GetObject"}}
 	for _, in := range a.Inputs {
 		if in.URL == "" {
-			read.Resources = append(read.Resources, iam.Literal(arn.Object(in.Object.Bucket, in.Object.Key)))
+			read.Resource = append(read.Resource, iam.Literal(arn.Object(in.Object.Bucket, in.Object.Key)))
 		}
 	}
-	write := iam.Statement{Sid: "Outputs", Effect: iam.Allow, Actions: []string{"s3:PutObject", "s3:AbortMultipartUpload"}}
+	write := statement{Sid: "Outputs", Effect: "Allow", Action: []string{"s3:PutObject", "s3:AbortMultipartUpload"}}
 	for _, l := range a.Outputs {
-		write.Resources = append(write.Resources, iam.Literal(arn.Object(l.Bucket, l.Key))+"*")
+		write.Resource = append(write.Resource, iam.Literal(arn.Object(l.Bucket, l.Key))+"*")
 	}
-	if len(read.Resources) == 0 {
-		return []iam.Statement{write} // a statement on nothing is none, and a policy with one denies everything
+	if len(read.Resource) == 0 {
+		return document(write)
 	}
-	return []iam.Statement{read, write}
+	return document(read, write)
 }

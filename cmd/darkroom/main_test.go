@@ -91,14 +91,21 @@ func TestShell(t *testing.T) {
 	}
 }
 
-// TestStatements: the credentials of a lease read the one input and write below the destinations, and nothing else.
-func TestStatements(t *testing.T) {
+// TestSessionPolicy: the credentials of a lease read the one input and write below the destinations, and nothing else.
+func TestSessionPolicy(t *testing.T) {
 	t.Parallel()
-	session := statements(plan.Access{
+	text, err := sessionPolicy(plan.Access{
 		Inputs:  []plan.Input{{Object: plan.Location{Bucket: "in", Key: "a/*.mp4"}}, {URL: "https://host/film.mp4"}},
 		Outputs: []plan.Location{{Bucket: "out", Key: "x/film"}},
 	})
-	who := iam.Principal{Type: iam.AssumedRole, Account: "000000000000", ARN: "arn:aws:sts::000000000000:assumed-role/MediaConvert_Default_Role/s", Policies: session}
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, err := iam.Parse(iam.IdentityPolicy, "session", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := iam.Principal{Type: iam.AssumedRole, Account: "000000000000", ARN: "arn:aws:sts::000000000000:assumed-role/MediaConvert_Default_Role/s", Policies: []*iam.Policy{session}}
 	for _, c := range []struct {
 		action, resource string
 		allowed          bool
@@ -118,7 +125,7 @@ func TestStatements(t *testing.T) {
 		{"mediaconvert:CreateJob", "arn:aws:mediaconvert:us-east-1:000000000000:queues/Default", false},
 		{"iam:PassRole", "arn:aws:iam::000000000000:role/MediaConvert_Default_Role", false},
 	} {
-		d := iam.Authorize(who, iam.Check{Action: c.action, Resource: c.resource}, nil)
+		d := iam.Authorize(&iam.Request{Principal: who, Check: iam.Check{Action: c.action, Resource: c.resource, Owner: "000000000000"}})
 		if d.Allowed() != c.allowed {
 			t.Errorf("%s on %s: allowed %v, want %v", c.action, c.resource, d.Allowed(), c.allowed)
 		}

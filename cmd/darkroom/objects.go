@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,22 +25,65 @@ import (
 	"darkroom/internal/secret"
 )
 
-// openObjects opens what s3:// means: the embedded encrypted store, or the external endpoint of the configuration. The embedded one locks the data
-// directory in both cases, so that two servers never share it.
-func openObjects(cfg config.Config, master secret.Bytes) (blob.Store, io.Closer, error) {
-	embedded, err := dir.Open(dir.Options{Dir: filepath.Join(cfg.Data, objectsDir), Key: master, Random: rand.Reader})
-	if err != nil {
-		return nil, nil, err
+// objects are what s3:// means: for each account an embedded encrypted store, or for the main account the external endpoint of the configuration.
+type objects struct {
+	byAccount map[string]blob.Store
+	embedded  []io.Closer
+}
+
+// openObjects opens the stores of accounts, the main one first. The embedded store of the main account locks the data directory in both cases, so
+// that two servers never share it.
+func openObjects(cfg config.Config, accounts []string, master secret.Bytes) (*objects, error) {
+	o := &objects{byAccount: make(map[string]blob.Store)}
+	for i, account := range accounts {
+		at := filepath.Join(cfg.Data, objectsDir)
+		if i > 0 {
+			at = filepath.Join(cfg.Data, accountsDir, account, objectsDir)
+			if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
+				return nil, errors.Join(fmt.Errorf("make the directory of account %s: %w", account, err), o.Close())
+			}
+		}
+		key := master
+		if i > 0 {
+			var err error
+			if key, err = secret.Derive(master, "objects of account "+account); err != nil {
+				return nil, errors.Join(err, o.Close())
+			}
+		}
+		embedded, err := dir.Open(dir.Options{Dir: at, Key: key, Random: rand.Reader})
+		if err != nil {
+			return nil, errors.Join(err, o.Close())
+		}
+		o.embedded = append(o.embedded, embedded)
+		if cfg.S3.Endpoint == "" {
+			o.byAccount[account] = embedded
+		}
 	}
-	if cfg.S3.Endpoint == "" {
-		return embedded, embedded, nil
+	if cfg.S3.Endpoint != "" {
+		external, err := externalStore(cfg)
+		if err != nil {
+			return nil, errors.Join(err, o.Close())
+		}
+		o.byAccount[cfg.Account] = external
 	}
-	external, err := externalStore(cfg)
-	if err != nil {
-		_ = embedded.Close()
-		return nil, nil, err
+	return o, nil
+}
+
+// store returns the store of an account.
+func (o *objects) store(account string) (blob.Store, error) {
+	if s := o.byAccount[account]; s != nil {
+		return s, nil
 	}
-	return external, embedded, nil
+	return nil, fmt.Errorf("account %s has no object store", account)
+}
+
+// Close closes the embedded stores.
+func (o *objects) Close() error {
+	var err error
+	for _, c := range o.embedded {
+		err = errors.Join(err, c.Close())
+	}
+	return err
 }
 
 func externalStore(cfg config.Config) (blob.Store, error) {

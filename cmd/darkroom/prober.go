@@ -24,12 +24,16 @@ type prober struct {
 
 // probe implements api.Options.Probe.
 func (p *prober) probe(ctx context.Context, caller iam.Principal, in plan.Input, schemes []string) (*plan.Found, error) {
-	var allowed []iam.Statement
+	// What is read from a web server needs nothing of the object store.
+	allowed := statement{Sid: "File", Effect: "Deny", Action: []string{"*"}, Resource: []string{"*"}}
 	if in.URL == "" {
-		object := iam.Literal(arn.Object(in.Object.Bucket, in.Object.Key))
-		allowed = []iam.Statement{{Sid: "File", Effect: iam.Allow, Actions: []string{"s3:GetObject"}, Resources: []string{object}}}
+		allowed = statement{Sid: "File", Effect: "Allow", Action: []string{"s3:GetObject"}, Resource: []string{iam.Literal(arn.Object(in.Object.Bucket, in.Object.Key))}}
 	}
-	c, err := p.sessions.Forward(caller, allowed, time.Now().Add(2*queue.ProbeDeadline))
+	policy, err := document(allowed)
+	if err != nil {
+		return nil, err
+	}
+	c, err := p.sessions.Forward(caller, policy, time.Now().Add(2*queue.ProbeDeadline))
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,16 @@ type Queue interface {
 	Resources
 }
 
-// Options are what a Service works with. Queue, Check, Probe, Region and TokenKey are needed.
+// Roles are the roles of accounts.
+type Roles interface {
+	// CheckJobRole says whether MediaConvert may assume a role for jobs of the queue with this ARN: nil, or one of identity.ErrNoRole,
+	// identity.ErrNotTrusting and identity.ErrMalformedRole.
+	CheckJobRole(ctx context.Context, account, roleARN, queueARN string) error
+	// RoleTags returns the tags of a role; none if it is not there.
+	RoleTags(ctx context.Context, account, roleARN string) (map[string]string, error)
+}
+
+// Options are what a Service works with. Queue, Roles, Check, Probe, Region and TokenKey are needed.
 type Options struct {
 	Queue Queue
 	// Check says what the service itself would refuse about settings, and what this installation does not offer. The settings have
@@ -55,6 +64,8 @@ type Options struct {
 	// Probe looks into a file on behalf of a caller, who may read it; schemes are those of web servers that the caller's account allows. It
 	// returns a *job.Error for what is wrong with the file, and job.ErrBusy where too many wait.
 	Probe func(ctx context.Context, caller iam.Principal, in plan.Input, schemes []string) (*plan.Found, error)
+	// Roles are the roles that jobs can have.
+	Roles Roles
 	// Throttle is how often each account may ask.
 	Throttle Throttle
 	// Region is the region in the ARNs of jobs and queues.
@@ -74,6 +85,7 @@ type Service struct {
 	check        func(*types.JobSettings) (invalid, notOffered []plan.Refusal)
 	engine       func() string
 	probe        func(ctx context.Context, caller iam.Principal, in plan.Input, schemes []string) (*plan.Found, error)
+	roles        Roles
 	throttle     *throttle
 	region       string
 	tokens       *tokens
@@ -84,15 +96,15 @@ type Service struct {
 
 // New returns the API in front of a queue.
 func New(o Options) (*Service, error) {
-	if o.Queue == nil || o.Check == nil || o.Probe == nil || o.Region == "" {
-		return nil, errors.New("the API needs Queue, Check, Probe and Region")
+	if o.Queue == nil || o.Roles == nil || o.Check == nil || o.Probe == nil || o.Region == "" {
+		return nil, errors.New("the API needs Queue, Roles, Check, Probe and Region")
 	}
 	t, err := newTokens(o.TokenKey)
 	if err != nil {
 		return nil, err
 	}
 	s := &Service{
-		queue: o.Queue, check: o.Check, probe: o.Probe, region: o.Region, tokens: t, queueCreated: o.QueueCreated, now: o.Now, random: o.Random,
+		queue: o.Queue, roles: o.Roles, check: o.Check, probe: o.Probe, region: o.Region, tokens: t, queueCreated: o.QueueCreated, now: o.Now, random: o.Random,
 	}
 	if s.engine = o.Engine; s.engine == nil {
 		s.engine = func() string { return "" }
@@ -133,18 +145,13 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 	q := &request{http: r, route: route, account: gateway.Caller(r.Context()).Account}
 	q.input, q.faults = route.DecodeRequest(r.URL.RawQuery, body)
 	q.faults = append(q.faults, tagFaults(q.input)...)
-	checks, err := s.checks(q)
-	if err != nil {
-		return nil, err
-	}
-	conditions, err := s.conditions(r.Context(), q)
+	checks, err := s.checks(r.Context(), q)
 	if err != nil {
 		return nil, err
 	}
 	return &gateway.Operation{
-		Name:    route.Name,
-		Checks:  checks,
-		Context: conditions,
+		Name:   route.Name,
+		Checks: checks,
 		Serve: func(w http.ResponseWriter, served *http.Request) error {
 			q.http = served
 			return s.serve(w, q)

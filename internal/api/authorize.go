@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,13 +12,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
 
 	"darkroom/internal/arn"
+	"darkroom/internal/gateway"
 	"darkroom/internal/iam"
+	"darkroom/internal/identity"
+	"darkroom/internal/job"
 	"darkroom/internal/mediaconvert"
 	"darkroom/internal/plan"
+	"darkroom/internal/store"
 )
 
 // passedTo is the service that a job's role is handed to.
-const passedTo = "mediaconvert.amazonaws.com"
+const passedTo = identity.MediaConvert
 
 // collections are the parts of a path whose variable names a resource, with the type of that resource in its ARN.
 var collections = map[string]string{
@@ -31,64 +37,127 @@ const (
 
 // checks says what must be allowed for a request, as in the Service Authorization Reference: one action, on each resource that the request
 // names, or on "*" where it names none. A request that names too much is refused.
-func (s *Service) checks(q *request) ([]iam.Check, error) {
-	action := serviceName + ":" + q.route.Name
-	var checks []iam.Check
-	on := func(action, resource string) {
-		if c := (iam.Check{Action: action, Resource: resource}); len(checks) <= maxChecks && !slices.Contains(checks, c) {
-			checks = append(checks, c)
-		}
+func (s *Service) checks(ctx context.Context, q *request) ([]iam.Check, error) {
+	own, err := s.conditions(ctx, q)
+	if err != nil {
+		return nil, err
 	}
+	c := checklist{action: serviceName + ":" + q.route.Name, context: own}
 	switch in := q.input.(type) {
 	case *mc.CreateJobInput:
-		on(action, s.queueARN(q.account, in.Queue))
-		if in.JobTemplate != nil {
-			on(action, s.resource(q.account, "jobTemplates", *in.JobTemplate))
+		c.on(s.queueARN(q.account, in.Queue))
+		c.template(s, q, in.JobTemplate)
+		if in.Settings != nil {
+			c.presets(s, q, presets(in.Settings.OutputGroups))
 		}
-		for _, p := range presets(in.Settings) {
-			on(action, s.resource(q.account, "presets", p))
-		}
-		if len(in.Tags) > 0 {
-			on(serviceName+":TagResource", arn.MediaConvert(s.region, q.account, "jobs/*"))
-		}
+		c.tagging(in.Tags, arn.MediaConvert(s.region, q.account, "jobs/*"))
 		if in.Role != nil && roleARN.MatchString(*in.Role) { // what is not a role's ARN is refused by createJob
-			on("iam:PassRole", *in.Role)
+			c.add(iam.Check{Action: "iam:PassRole", Resource: *in.Role, Context: passed})
 		}
+	case *mc.CreateJobTemplateInput:
+		c.templateNames(s, q, in.Queue, in.Settings)
+		c.tagging(in.Tags, s.resource(q.account, "jobTemplates", value(in.Name)))
+	case *mc.UpdateJobTemplateInput:
+		c.on(s.resource(q.account, "jobTemplates", q.route.Param))
+		c.templateNames(s, q, in.Queue, in.Settings)
+	case *mc.CreatePresetInput:
+		c.on("*")
+		c.tagging(in.Tags, s.resource(q.account, "presets", value(in.Name)))
+	case *mc.CreateQueueInput:
+		c.on("*")
+		c.tagging(in.Tags, s.resource(q.account, "queues", value(in.Name)))
 	case *mc.ListJobsInput:
-		on(action, s.queueOrAll(q.account, in.Queue))
+		c.on(s.queueOrAll(q.account, in.Queue))
 	case *mc.ProbeInput:
-		on(action, "*")
+		c.on("*")
 		for _, f := range in.InputFiles {
 			if at, err := plan.ParseInput(value(f.FileUrl)); err == nil && at.URL == "" { // what is no location is refused by probe
-				on("s3:GetObject", arn.Object(at.Object.Bucket, at.Object.Key))
+				c.add(iam.Check{Action: "s3:GetObject", Resource: arn.Object(at.Object.Bucket, at.Object.Key), Owner: q.account})
 			}
 		}
 	case *mc.SearchJobsInput:
-		on(action, s.queueOrAll(q.account, in.Queue))
+		c.on(s.queueOrAll(q.account, in.Queue))
 	case *mc.CreateResourceShareInput:
-		on(action, s.resource(q.account, "jobs", value(in.JobId)))
+		c.on(s.resource(q.account, "jobs", value(in.JobId)))
 	case *mc.TagResourceInput:
-		on(action, orAll(value(in.Arn)))
+		c.on(orAll(value(in.Arn)))
 	case *mc.UntagResourceInput:
-		on(action, orAll(value(in.Arn)))
+		c.on(orAll(value(in.Arn)))
 	case *mc.ListTagsForResourceInput:
-		on(action, orAll(value(in.Arn)))
+		c.on(orAll(value(in.Arn)))
 	default:
-		if c, ok := collections[q.route.Path]; ok {
-			on(action, s.resource(q.account, c, q.route.Param))
+		if collection, ok := collections[q.route.Path]; ok {
+			c.on(s.resource(q.account, collection, q.route.Param))
 		} else {
-			on(action, "*")
+			c.on("*")
 		}
 	}
-	if len(checks) > maxChecks {
+	if len(c.checks) > maxChecks {
 		return nil, mediaconvert.BadRequest("The request names more than " + strconv.Itoa(maxChecks) + " resources.")
 	}
-	for _, c := range checks {
-		if len(c.Resource) > maxResourceBytes {
+	for _, one := range c.checks {
+		if len(one.Resource) > maxResourceBytes {
 			return nil, mediaconvert.BadRequest("The request names a resource with more than " + strconv.Itoa(maxResourceBytes) + " bytes.")
 		}
 	}
-	return checks, nil
+	return c.checks, s.addTags(ctx, q.account, c.checks)
+}
+
+// passed is the context of iam:PassRole.
+var passed = func() (c iam.Context) {
+	c.Set("iam:PassedToService", passedTo)
+	return c
+}()
+
+// checklist collects the checks of a request, each once.
+type checklist struct {
+	action  string
+	context iam.Context // of the action
+	checks  []iam.Check
+}
+
+func (c *checklist) add(check iam.Check) {
+	known := func(o iam.Check) bool { return o.Action == check.Action && o.Resource == check.Resource }
+	if len(c.checks) <= maxChecks && !slices.ContainsFunc(c.checks, known) {
+		c.checks = append(c.checks, check)
+	}
+}
+
+// on asks for the action of the request on a resource.
+func (c *checklist) on(resource string) {
+	c.add(iam.Check{Action: c.action, Resource: resource, Context: c.context})
+}
+
+// tagging asks whether tags may be given to what the request makes.
+func (c *checklist) tagging(tags map[string]string, resource string) {
+	if len(tags) > 0 {
+		c.add(iam.Check{Action: serviceName + ":TagResource", Resource: resource, Context: c.context})
+	}
+}
+
+func (c *checklist) template(s *Service, q *request, name *string) {
+	if name != nil {
+		c.on(s.resource(q.account, "jobTemplates", *name))
+	}
+}
+
+func (c *checklist) presets(s *Service, q *request, names []string) {
+	for _, p := range names {
+		c.on(s.resource(q.account, "presets", p))
+	}
+}
+
+// templateNames asks for the queue and the presets that a job template names; one that names none is made on "*".
+func (c *checklist) templateNames(s *Service, q *request, queue *string, settings *types.JobTemplateSettings) {
+	if queue != nil {
+		c.on(s.queueARN(q.account, queue))
+	}
+	if settings != nil {
+		c.presets(s, q, presets(settings.OutputGroups))
+	}
+	if len(c.checks) == 0 {
+		c.on("*")
+	}
 }
 
 // queueOrAll returns the ARN of a queue that a list is narrowed to, "*" where it is not.
@@ -115,12 +184,9 @@ func (s *Service) resource(account, collection, name string) string {
 }
 
 // presets returns the presets that outputs name.
-func presets(settings *types.JobSettings) []string {
+func presets(groups []types.OutputGroup) []string {
 	var names []string
-	if settings == nil {
-		return nil
-	}
-	for _, g := range settings.OutputGroups {
+	for _, g := range groups {
 		for _, o := range g.Outputs {
 			if o.Preset != nil {
 				names = append(names, *o.Preset)
@@ -130,31 +196,85 @@ func presets(settings *types.JobSettings) []string {
 	return names
 }
 
-// conditions returns the condition keys that a request has of its own. Those of the input policy say what the policy is now, whatever the
-// request's inputs are.
+// conditions returns the condition keys that the action of a request has of its own. Those of the input policy say what the policy is now, whatever
+// the request's inputs are.
 func (s *Service) conditions(ctx context.Context, q *request) (iam.Context, error) {
-	c := iam.Context{}
-	if tags := tagsOf(q.input); len(tags) > 0 {
-		for k, v := range tags {
-			c["aws:RequestTag/"+k] = []string{v}
-			c["aws:TagKeys"] = append(c["aws:TagKeys"], k)
-		}
-		slices.Sort(c["aws:TagKeys"])
+	var c iam.Context
+	tags := tagsOf(q.input)
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
+		c.Set("aws:RequestTag/"+k, tags[k])
+		c.Set("aws:TagKeys", k)
 	}
 	switch in := q.input.(type) {
 	case *mc.CreateJobInput:
-		c["iam:PassedToService"] = []string{passedTo}
 		p, err := s.policy(ctx, q.account)
+		if err != nil {
+			return c, err
+		}
+		c.Set("mediaconvert:HttpInputsAllowed", strconv.FormatBool(p.HttpInputs == types.InputPolicyAllowed))
+		c.Set("mediaconvert:HttpsInputsAllowed", strconv.FormatBool(p.HttpsInputs == types.InputPolicyAllowed))
+		c.Set("mediaconvert:S3InputsAllowed", strconv.FormatBool(p.S3Inputs == types.InputPolicyAllowed))
+	case *mc.UntagResourceInput:
+		c.Set("aws:TagKeys", in.TagKeys...)
+	}
+	return c, nil
+}
+
+// addTags gives each check the tags of its resource, if a decision about the caller can depend on them. A resource that is not there has none: who
+// may not see it is not told so.
+func (s *Service) addTags(ctx context.Context, account string, checks []iam.Check) error {
+	if caller := gateway.Caller(ctx); !caller.UsesResourceTags() {
+		return nil
+	}
+	for i := range checks {
+		c := &checks[i]
+		if c.Action == "iam:PassRole" {
+			tags, err := s.roles.RoleTags(ctx, account, c.Resource)
+			if err != nil {
+				return err
+			}
+			c.Tags = tags
+			continue
+		}
+		rest, ok := strings.CutPrefix(c.Resource, arn.MediaConvert(s.region, account, ""))
+		collection, name, named := strings.Cut(rest, "/")
+		if !ok || !named || name == "*" {
+			continue
+		}
+		var err error
+		if c.Tags, err = s.currentTags(ctx, account, collection, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// currentTags returns the tags of a job, queue, preset or job template; none for what is not there.
+func (s *Service) currentTags(ctx context.Context, account, collection, name string) (map[string]string, error) {
+	if collection == "jobs" {
+		j, err := s.queue.Get(ctx, account, name)
+		if errors.Is(err, job.ErrNotFound) {
+			return nil, nil
+		}
 		if err != nil {
 			return nil, err
 		}
-		for k, is := range map[string]types.InputPolicy{"Http": p.HttpInputs, "Https": p.HttpsInputs, "S3": p.S3Inputs} {
-			c["mediaconvert:"+k+"InputsAllowed"] = []string{strconv.FormatBool(is == types.InputPolicyAllowed)}
-		}
-	case *mc.UntagResourceInput:
-		c["aws:TagKeys"] = slices.Clone(in.TagKeys)
+		return j.Tags, nil
 	}
-	return c, nil
+	for _, k := range []sort{queueSort, presetSort, templateSort} {
+		if k.collection != collection {
+			continue
+		}
+		r, err := s.queue.GetResource(ctx, account, k.kind, name)
+		if errors.Is(err, store.ErrNoResource) {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		return r.Tags, nil
+	}
+	return nil, nil
 }
 
 // value returns what p points to, or the zero value.

@@ -15,6 +15,7 @@ import (
 	mc "github.com/aws/aws-sdk-go-v2/service/mediaconvert"
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
 
+	"darkroom/internal/identity"
 	"darkroom/internal/job"
 	"darkroom/internal/mediaconvert"
 	"darkroom/internal/plan"
@@ -50,6 +51,9 @@ func (s *Service) createJob(ctx context.Context, account string, in *mc.CreateJo
 	if err != nil {
 		return nil, err
 	}
+	if err := s.roles.CheckJobRole(ctx, account, *merged.Role, queue); err != nil {
+		return nil, roleFault(*merged.Role, queue, err)
+	}
 	switch ok, err := s.InputsAllowed(ctx, account, merged.Settings); {
 	case err != nil:
 		return nil, err
@@ -75,6 +79,20 @@ func (s *Service) createJob(ctx context.Context, account string, in *mc.CreateJo
 		return nil, err
 	}
 	return &mc.CreateJobOutput{Job: described}, nil
+}
+
+// roleFault says why a job cannot have a role. Who may pass it has been asked before: what is said here is no news to others.
+func roleFault(role, queue string, err error) error {
+	switch {
+	case errors.Is(err, identity.ErrNoRole):
+		return mediaconvert.BadRequest("/role: The role " + role + " does not exist. Name a role of the account, such as its " + identity.DefaultRole + ".")
+	case errors.Is(err, identity.ErrNotTrusting):
+		return mediaconvert.BadRequest("/role: The role " + role + " cannot be assumed. Its trust policy must allow sts:AssumeRole to the service " +
+			passedTo + ", for aws:SourceArn " + queue + " where it asks for one.")
+	case errors.Is(err, identity.ErrMalformedRole):
+		return mediaconvert.BadRequest("/role: The role " + role + " cannot be assumed. Its trust policy cannot be read.")
+	}
+	return err
 }
 
 // merge returns the request with what its job template and presets say where it says nothing itself.

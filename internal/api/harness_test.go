@@ -27,6 +27,7 @@ import (
 	"darkroom/internal/api"
 	"darkroom/internal/gateway"
 	"darkroom/internal/iam"
+	"darkroom/internal/identity"
 	"darkroom/internal/job"
 	"darkroom/internal/plan"
 	"darkroom/internal/secret"
@@ -47,21 +48,55 @@ const (
 // start is the time of the tests: each look at the clock is a second later.
 var start = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
-// people are the identities: an account's root, a root of another account, and users whose rights are in the test's hands.
+// people are the identities: an account's root, a root of another account, and users whose rights, policies of statements, are in the test's hands.
+// The one role is the default one.
 type people struct {
-	users map[string][]iam.Statement
+	users map[string]string
 }
 
-func (p people) Find(id string) (sigv4.Key, iam.Principal, bool) {
-	key := sigv4.Key{Secret: secret.New([]byte(keySecret))}
+func (p people) Find(_ context.Context, id, _ string) (*sigv4.Key, iam.Principal, error) {
+	key := &sigv4.Key{Secret: secret.New([]byte(keySecret))}
 	switch id {
 	case "ROOT":
-		return key, iam.Principal{Type: iam.Root, Account: account, ARN: "arn:aws:iam::" + account + ":root"}, true
+		return key, iam.Principal{Type: iam.Root, Account: account, ARN: "arn:aws:iam::" + account + ":root"}, nil
 	case "OTHER":
-		return key, iam.Principal{Type: iam.Root, Account: "999988887777", ARN: "arn:aws:iam::999988887777:root"}, true
+		return key, iam.Principal{Type: iam.Root, Account: "999988887777", ARN: "arn:aws:iam::999988887777:root"}, nil
 	}
 	statements, ok := p.users[id]
-	return key, iam.Principal{Type: iam.User, Account: account, ARN: "arn:aws:iam::" + account + ":user/" + id, Policies: statements}, ok
+	if !ok {
+		return nil, iam.Principal{}, nil
+	}
+	who := iam.Principal{Type: iam.User, Account: account, ARN: "arn:aws:iam::" + account + ":user/" + id, Name: id}
+	if statements != "" {
+		policy, err := iam.Parse(iam.IdentityPolicy, id, `{"Version":"2012-10-17","Statement":[`+statements+`]}`)
+		if err != nil {
+			return nil, iam.Principal{}, err
+		}
+		who.Policies = []*iam.Policy{policy}
+	}
+	return key, who, nil
+}
+
+func (people) Used(string, iam.Principal, string) {}
+
+// CheckJobRole knows roles by their names: Gone, Suspicious and Garbled cannot be had.
+func (people) CheckJobRole(_ context.Context, _, role, _ string) error {
+	switch _, name, _ := strings.Cut(role, "/"); name {
+	case "Gone":
+		return identity.ErrNoRole
+	case "Suspicious":
+		return identity.ErrNotTrusting
+	case "Garbled":
+		return identity.ErrMalformedRole
+	}
+	return nil
+}
+
+func (people) RoleTags(_ context.Context, _, role string) (map[string]string, error) {
+	if strings.HasSuffix(role, "/Tagged") {
+		return map[string]string{"team": "films"}, nil
+	}
+	return nil, nil
 }
 
 // fakeQueue keeps jobs in memory, as api.Queue asks, and resources in the real records.
@@ -218,10 +253,10 @@ func noProbe(context.Context, iam.Principal, plan.Input, []string) (*plan.Found,
 
 func newBench(t *testing.T, edit func(*api.Options)) *bench {
 	t.Helper()
-	b := &bench{t: t, queue: &fakeQueue{jobs: make(map[string]*job.Job), Resources: records(t)}, people: people{make(map[string][]iam.Statement)}}
+	b := &bench{t: t, queue: &fakeQueue{jobs: make(map[string]*job.Job), Resources: records(t)}, people: people{make(map[string]string)}}
 	clock := &ticking{now: start}
 	o := api.Options{
-		Queue: b.queue, Check: check, Region: region, TokenKey: secret.New(bytes.Repeat([]byte{1}, api.TokenKeySize)),
+		Queue: b.queue, Roles: b.people, Check: check, Region: region, TokenKey: secret.New(bytes.Repeat([]byte{1}, api.TokenKeySize)),
 		Probe: noProbe, QueueCreated: start.Add(-time.Hour), Now: clock.tick, Random: zeros{},
 	}
 	if edit != nil {

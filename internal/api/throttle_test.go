@@ -45,7 +45,7 @@ func TestThrottle(t *testing.T) {
 		}
 	}
 	// Who may not ask at all does not use up what others may.
-	b.people.users["nobody"] = nil
+	b.people.users["nobody"] = ""
 	now = now.Add(time.Hour)
 	for range 5 {
 		if resp, _ := b.send("nobody", "GET", "/2017-08-29/policy", ""); resp.StatusCode != 403 {

@@ -30,11 +30,18 @@ type Config struct {
 	Drain          time.Duration `yaml:"drain"`           // how long a stop waits for what is under way
 	FFmpeg         string        `yaml:"ffmpeg"`          // path or name of the program
 	FFprobe        string        `yaml:"ffprobe"`         // path or name of the program
+	Accounts       []Account     `yaml:"accounts"`        // accounts beside the main one, and what bounds each
 	S3             S3            `yaml:"s3"`
 	Egress         Egress        `yaml:"egress"`
 	Worker         Worker        `yaml:"worker"`
 	RetentionDays  int           `yaml:"retention_days"` // how long finished jobs are kept; 0: for ever
 	Throttle       Throttle      `yaml:"throttle"`
+}
+
+// Account is an account of the installation. One with the id of the main account only says what bounds that.
+type Account struct {
+	ID         string   `yaml:"id"`          // 12 digits
+	GuardRails []string `yaml:"guard_rails"` // files with service control policies: what none of them allows is denied, to the root too
 }
 
 // S3 is an external object store that s3:// means instead of the embedded one. The zero value means the embedded one.

@@ -35,6 +35,9 @@ require_sandbox: true
 drain: 1m30s
 ffmpeg: /opt/ffmpeg
 ffprobe: /opt/ffprobe
+accounts:
+  - {id: "111122223333", guard_rails: [/etc/darkroom/rail.json]}
+  - id: "444455556666"
 s3:
   endpoint: https://objects.example.org:8443
   region: us-west-2
@@ -59,7 +62,8 @@ func fullConfig() Config {
 		Region: "eu-central-1", Account: "012345678901", LogLevel: "debug", InsecureHTTP: true, RequireSandbox: true,
 		Drain: 90 * time.Second, FFmpeg: "/opt/ffmpeg", FFprobe: "/opt/ffprobe",
 		RetentionDays: 7, Throttle: Throttle{Rate: 2.5, Burst: 100},
-		S3: S3{Endpoint: "https://objects.example.org:8443", Region: "us-west-2", PathStyle: true, CredentialsFile: "/etc/darkroom/s3"},
+		Accounts: []Account{{ID: "111122223333", GuardRails: []string{"/etc/darkroom/rail.json"}}, {ID: "444455556666"}},
+		S3:       S3{Endpoint: "https://objects.example.org:8443", Region: "us-west-2", PathStyle: true, CredentialsFile: "/etc/darkroom/s3"},
 		Egress: Egress{
 			Allow: []Allow{
 				{Net: "10.1.0.0/16", Ports: []int{443, 8443}, For: []string{"input", "speke"}},
@@ -180,6 +184,11 @@ func TestReadRefusesValues(t *testing.T) {
 		{"s3: {path_style: true}", "s3.path_style", "true"},
 		{"s3: {credentials_file: x}", "s3.credentials_file", "x"},
 		{"s3: {endpoint: 'https://h'}", "s3.credentials_file", ""},
+		{"accounts: [{id: '1'}]", "accounts[0].id", "1"},
+		{"accounts: [{id: '111122223333'}, {id: '111122223333'}]", "accounts[1].id", "111122223333"},
+		{"accounts: [{guard_rails: [x]}]", "accounts[0].id", ""},
+		{"accounts: [{id: '111122223333', guard_rails: ['']}]", "accounts[0].guard_rails[0]", ""},
+		{"accounts: [{id: '111122223333', guard_rails: [a, b, c, d, e, f]}]", "accounts[0].guard_rails", "6"},
 		{"s3: {endpoint: 'ftp://h', credentials_file: c}", "s3.endpoint", "ftp://h"},
 		{"s3: {endpoint: 'https://', credentials_file: c}", "s3.endpoint", "https://"},
 		{"s3: {endpoint: 'https://h/path', credentials_file: c}", "s3.endpoint", "https://h/path"},
@@ -357,7 +366,7 @@ func TestEveryFlagIsAKey(t *testing.T) {
 			t.Errorf("flag --%s has no key", f.Name)
 		}
 	})
-	if want := len(keys) - 1; count != want { // egress.allow is a list of maps
+	if want := len(keys) - 2; count != want { // accounts and egress.allow are lists of maps
 		t.Errorf("got %d flags for %d keys", count, want)
 	}
 	if durations != 1 {

@@ -19,6 +19,10 @@ var Purposes = []string{"input", "speke", "oidc", "webhook", "kms", "storage"}
 const (
 	MaxDrain       = time.Hour
 	MaxConcurrency = 256
+	// MaxAccounts is how many accounts an installation can have beside the main one.
+	MaxAccounts = 64
+	// MaxGuardRails is how many guard rails an account can have (AWS Organizations, service control policies of an entity).
+	MaxGuardRails = 5
 	// MaxRate is the largest throttle.rate and throttle.burst.
 	MaxRate = 1_000_000
 	// MaxRetentionDays is a hundred years.
@@ -72,6 +76,9 @@ func (c Config) Validate() error {
 	case !validProgram(c.FFprobe):
 		return &Error{"ffprobe", c.FFprobe, "the path or name of a program"}
 	}
+	if err := validateAccounts(c.Accounts); err != nil {
+		return err
+	}
 	if err := c.S3.validate(); err != nil {
 		return err
 	}
@@ -93,6 +100,29 @@ func (c Config) Validate() error {
 	}
 	if n := c.Worker.Concurrency; n < 0 || n > MaxConcurrency {
 		return &Error{"worker.concurrency", strconv.Itoa(n), fmt.Sprintf("a number from 0 to %d", MaxConcurrency)}
+	}
+	return nil
+}
+
+func validateAccounts(accounts []Account) error {
+	if n := len(accounts); n > MaxAccounts {
+		return &Error{"accounts", strconv.Itoa(n), fmt.Sprintf("at most %d accounts", MaxAccounts)}
+	}
+	for i, a := range accounts {
+		key := fmt.Sprintf("accounts[%d]", i)
+		switch {
+		case !accountPattern.MatchString(a.ID):
+			return &Error{key + ".id", a.ID, "12 digits, in quotes"}
+		case slices.ContainsFunc(accounts[:i], func(o Account) bool { return o.ID == a.ID }):
+			return &Error{key + ".id", a.ID, "each account once"}
+		case len(a.GuardRails) > MaxGuardRails:
+			return &Error{key + ".guard_rails", strconv.Itoa(len(a.GuardRails)), fmt.Sprintf("at most %d files", MaxGuardRails)}
+		}
+		for j, f := range a.GuardRails {
+			if f == "" || strings.Contains(f, "\x00") {
+				return &Error{fmt.Sprintf("%s.guard_rails[%d]", key, j), f, "a file"}
+			}
+		}
 	}
 	return nil
 }

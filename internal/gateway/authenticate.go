@@ -5,12 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"strings"
 
+	"darkroom/internal/iam"
 	"darkroom/internal/sigv4"
 )
 
@@ -21,6 +23,9 @@ const serviceS3 = "s3"
 // what the body holds.
 func (g *Gateway) authenticate(r *http.Request, x *exchange) (signed *http.Request, release func(), err error) {
 	credential, err := sigv4.Parse(describe(r))
+	if missing, ok := errors.AsType[*sigv4.Error](err); ok && missing.Kind == sigv4.MissingToken {
+		return g.vouch(r, x, err)
+	}
 	if err != nil {
 		return r, nil, err
 	}
@@ -42,10 +47,10 @@ func (g *Gateway) authenticate(r *http.Request, x *exchange) (signed *http.Reque
 		sum := sha256.Sum256(body)
 		want.BodyHash = hex.EncodeToString(sum[:])
 	}
-	var key *sigv4.Key
-	found, principal, ok := g.identities.Find(credential.AccessKeyID)
-	if ok {
-		key = &found
+	key, principal, err := g.identities.Find(r.Context(), credential.AccessKeyID, credential.Token())
+	if err != nil {
+		release()
+		return r, nil, fmt.Errorf("find the owner of an access key: %w", err)
 	}
 	proof, err := credential.Verify(key, want)
 	if err != nil {
@@ -53,6 +58,7 @@ func (g *Gateway) authenticate(r *http.Request, x *exchange) (signed *http.Reque
 		return r, nil, err
 	}
 	x.principal = principal
+	g.identities.Used(credential.AccessKeyID, principal, service.Name())
 	out := r.WithContext(r.Context())
 	if service.Name() == serviceS3 {
 		if err := openStream(out, proof); err != nil {
@@ -60,8 +66,45 @@ func (g *Gateway) authenticate(r *http.Request, x *exchange) (signed *http.Reque
 		}
 		return out, release, nil
 	}
-	out.Body, out.ContentLength, out.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+	withBody(out, body)
 	return out, release, nil
+}
+
+// withBody gives a request the body that was read.
+func withBody(r *http.Request, body []byte) {
+	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
+}
+
+// vouch finds who sent a request without a signature, from the proof in it, or refuses it as unsigned. Only small forms can be such requests.
+func (g *Gateway) vouch(r *http.Request, x *exchange, unsigned error) (vouched *http.Request, release func(), err error) {
+	if r.Method != http.MethodPost || r.URL.EscapedPath() != "/" || x.internal || r.ContentLength < 0 || r.ContentLength > SmallBody {
+		return r, nil, unsigned
+	}
+	body, release, err := g.readBody(r)
+	if err != nil {
+		return r, nil, err
+	}
+	for _, s := range g.services {
+		v, ok := s.(Voucher)
+		if !ok || !v.Vouches(r, body) {
+			continue
+		}
+		x.service = s
+		p, err := v.Vouch(r, body)
+		if err == nil && p.Type != iam.WebIdentity {
+			err = errors.New("a voucher named somebody who signs")
+		}
+		if err != nil {
+			release()
+			return r, nil, err
+		}
+		x.principal = p
+		out := r.WithContext(r.Context())
+		withBody(out, body)
+		return out, release, nil
+	}
+	release()
+	return r, nil, unsigned
 }
 
 // describe gives sigv4 the request as it was on the wire. The server takes Transfer-Encoding out of the headers, and older clients sign it.

@@ -2,10 +2,7 @@ package gateway
 
 import (
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
-	"time"
 
 	"darkroom/internal/iam"
 )
@@ -15,42 +12,27 @@ func (g *Gateway) authorize(r *http.Request, x *exchange, op *Operation) error {
 	if len(op.Checks) == 0 || op.Serve == nil {
 		return &iam.Denied{Principal: x.principal, Check: iam.Check{Action: x.service.Name() + ":" + op.Name, Resource: "*"}}
 	}
-	ctx := g.conditionContext(r, x, op)
+	ask := iam.Request{Principal: x.principal, Now: g.now(), Context: g.conditionContext(r, x)}
 	for _, c := range op.Checks {
-		if d := iam.Authorize(x.principal, c, ctx); !d.Allowed() {
+		ask.Check = c
+		if d := iam.Authorize(&ask); !d.Allowed() {
 			return &iam.Denied{Principal: x.principal, Check: c, Decision: d}
 		}
 	}
 	return nil
 }
 
-// conditionContext collects the condition keys of a request. A key of the operation that is spelled like one of ours is left out.
-func (g *Gateway) conditionContext(r *http.Request, x *exchange, op *Operation) iam.Context {
-	now := g.now().UTC()
-	types := map[iam.PrincipalType]string{iam.Root: "Account", iam.User: "User", iam.AssumedRole: "AssumedRole"}
-	ctx := iam.Context{
-		"aws:CurrentTime":      {now.Format(time.RFC3339)},
-		"aws:EpochTime":        {strconv.FormatInt(now.Unix(), 10)},
-		"aws:PrincipalAccount": {x.principal.Account},
-		"aws:PrincipalArn":     {x.principal.ARN},
-		"aws:PrincipalType":    {types[x.principal.Type]},
-		"aws:RequestedRegion":  {g.region},
-		"aws:SecureTransport":  {strconv.FormatBool(x.secure)},
-		"aws:UserAgent":        {r.UserAgent()},
-		"aws:ViaAWSService":    {strconv.FormatBool(x.internal)},
-		"aws:userid":           {x.principal.UserID},
-	}
-	ours := []string{"aws:SourceIp"}
-	for k := range ctx {
-		ours = append(ours, k)
+// conditionContext collects the condition keys that are known of every request; those of the principal and of the resource are found by iam.
+func (g *Gateway) conditionContext(r *http.Request, x *exchange) iam.Context {
+	var c iam.Context
+	c.Set("aws:RequestedRegion", g.region)
+	c.Set("aws:SecureTransport", strconv.FormatBool(x.secure))
+	c.Set("aws:ViaAWSService", strconv.FormatBool(x.internal))
+	if agent := r.UserAgent(); agent != "" {
+		c.Set("aws:UserAgent", agent)
 	}
 	if x.sourceIP != "" {
-		ctx["aws:SourceIp"] = []string{x.sourceIP}
+		c.Set("aws:SourceIp", x.sourceIP)
 	}
-	for k, v := range op.Context {
-		if !slices.ContainsFunc(ours, func(o string) bool { return strings.EqualFold(o, k) }) {
-			ctx[k] = v
-		}
-	}
-	return ctx
+	return c
 }

@@ -19,9 +19,13 @@ import (
 	"darkroom/internal/sigv4"
 )
 
-// Identities finds the owner of an access key; identity.Directory is one.
+// Identities finds the owner of an access key.
 type Identities interface {
-	Find(accessKeyID string) (sigv4.Key, iam.Principal, bool)
+	// Find returns the key and the owner of an access key id that came with a session token, or with none. A nil key: there is no such key. An
+	// error: it cannot be known now, and the request is refused.
+	Find(ctx context.Context, accessKeyID, token string) (*sigv4.Key, iam.Principal, error)
+	// Used hears that an access key has signed a request for a service.
+	Used(accessKeyID string, p iam.Principal, service string)
 }
 
 // Options are what a Gateway works with. Services, Default, Region, Identities, Audit and Log are needed.

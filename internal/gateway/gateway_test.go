@@ -6,7 +6,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -33,25 +32,30 @@ const (
 	rootKey     = "AKIAROOT"
 	userKey     = "AKIAUSER"
 	sessionKey  = "ASIASESSION"
+	brokenKey   = "AKIABROKEN" // nobody can say whose it is
 	testSecret  = "a secret of forty characters, or so 1234"
 )
 
 // people are the Identities of the tests: the root, a user without rights, and an ended session.
 type people struct{}
 
-func (people) Find(id string) (sigv4.Key, iam.Principal, bool) {
-	key := sigv4.Key{Secret: secret.New([]byte(testSecret))}
+func (people) Find(_ context.Context, id, _ string) (*sigv4.Key, iam.Principal, error) {
+	key := &sigv4.Key{Secret: secret.New([]byte(testSecret))}
 	switch id {
 	case rootKey:
-		return key, iam.Principal{Type: iam.Root, Account: testAccount, ARN: "arn:aws:iam::" + testAccount + ":root", AccessKeyID: id}, true
+		return key, iam.Principal{Type: iam.Root, Account: testAccount, ARN: "arn:aws:iam::" + testAccount + ":root", AccessKeyID: id}, nil
 	case userKey:
-		return key, iam.Principal{Type: iam.User, Account: testAccount, ARN: "arn:aws:iam::" + testAccount + ":user/ann", AccessKeyID: id}, true
+		return key, iam.Principal{Type: iam.User, Account: testAccount, ARN: "arn:aws:iam::" + testAccount + ":user/ann", AccessKeyID: id}, nil
 	case sessionKey:
 		key.Token, key.Expiry = secret.New([]byte("token")), time.Unix(1, 0)
-		return key, iam.Principal{Type: iam.AssumedRole, Account: testAccount, ARN: "arn:aws:sts::" + testAccount + ":assumed-role/R/s", AccessKeyID: id}, true
+		return key, iam.Principal{Type: iam.AssumedRole, Account: testAccount, ARN: "arn:aws:sts::" + testAccount + ":assumed-role/R/s", AccessKeyID: id}, nil
+	case brokenKey:
+		return nil, iam.Principal{}, errors.New("the records do not answer: hush")
 	}
-	return sigv4.Key{}, iam.Principal{}, false
+	return nil, iam.Principal{}, nil
 }
+
+func (people) Used(string, iam.Principal, string) {}
 
 // service is a service in either dialect. Its operation is in its hands.
 type service struct {
@@ -725,22 +729,41 @@ func TestConditionContext(t *testing.T) {
 	b := newBench(t, func(o *Options) { o.Now = func() time.Time { return at } })
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("User-Agent", "ua")
-	_, who, _ := people{}.Find(rootKey)
-	op := &Operation{Context: iam.Context{"aws:RequestTag/a": {"b"}, "AWS:sourceip": {"6.6.6.6"}, "aws:SecureTransport": {"true"}}}
-	got := b.conditionContext(r, &exchange{principal: who, sourceIP: "10.0.0.9"}, op)
-	text, err := json.Marshal(got)
+	show := func(c iam.Context) string {
+		var out []string
+		for _, k := range []string{"aws:RequestedRegion", "aws:SecureTransport", "aws:SourceIp", "aws:UserAgent", "aws:ViaAWSService"} {
+			out = append(out, k+"="+strings.Join(c.Get(k), "+"))
+		}
+		return strings.Join(out, " ")
+	}
+	if got, want := show(b.conditionContext(r, &exchange{sourceIP: "10.0.0.9"})),
+		"aws:RequestedRegion=us-east-1 aws:SecureTransport=false aws:SourceIp=10.0.0.9 aws:UserAgent=ua aws:ViaAWSService=false"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	r.Header.Del("User-Agent")
+	if got, want := show(b.conditionContext(r, &exchange{internal: true, secure: true})),
+		"aws:RequestedRegion=us-east-1 aws:SecureTransport=true aws:SourceIp= aws:UserAgent= aws:ViaAWSService=true"; got != want {
+		t.Errorf("inside: got  %s\nwant %s", got, want)
+	}
+}
+
+// TestServiceCannotPretend: what a service says of a request does not take the place of what the gateway knows.
+func TestServiceCannotPretend(t *testing.T) {
+	t.Parallel()
+	policy, err := iam.Parse(iam.IdentityPolicy, "p", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"6.6.6.6"}}}}`)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"aws:CurrentTime":["2030-01-02T03:04:05Z"],"aws:EpochTime":["1893553445"],"aws:PrincipalAccount":["111122223333"],` +
-		`"aws:PrincipalArn":["arn:aws:iam::111122223333:root"],"aws:PrincipalType":["Account"],"aws:RequestTag/a":["b"],"aws:RequestedRegion":["us-east-1"],` +
-		`"aws:SecureTransport":["false"],"aws:SourceIp":["10.0.0.9"],"aws:UserAgent":["ua"],"aws:ViaAWSService":["false"],"aws:userid":[""]}`
-	if string(text) != want {
-		t.Errorf("got  %s\nwant %s", text, want)
+	b := newBench(t, nil)
+	x := &exchange{service: b.media, sourceIP: "10.0.0.9", principal: iam.Principal{Type: iam.User, Account: testAccount, ARN: "arn:aws:iam::" + testAccount + ":user/ann", Policies: []*iam.Policy{policy}}}
+	op := operation("CreateJob", "*")
+	op.Checks[0].Context.Set("AWS:sourceip", "6.6.6.6")
+	if err := b.authorize(httptest.NewRequest("GET", "/", nil), x, op); err == nil {
+		t.Error("a source address out of a service's mouth was believed")
 	}
-	inside := b.conditionContext(r, &exchange{principal: who, internal: true, secure: true}, op)
-	if _, ok := inside["aws:SourceIp"]; ok || inside["aws:SecureTransport"][0] != "true" || inside["aws:ViaAWSService"][0] != "true" || inside["AWS:sourceip"] != nil {
-		t.Errorf("inside: %v", inside)
+	x.sourceIP = "6.6.6.6"
+	if err := b.authorize(httptest.NewRequest("GET", "/", nil), x, op); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -24,14 +24,21 @@ type Service interface {
 	Refuse(w http.ResponseWriter, r *http.Request, err error)
 }
 
+// Voucher is a Service with operations whose requests are not signed: they carry a proof of who asks that somebody else has made.
+type Voucher interface {
+	Service
+	// Vouches says whether a request without a signature is for such an operation; body is the whole of it.
+	Vouches(r *http.Request, body []byte) bool
+	// Vouch returns who the proof is about. An error is written by Refuse.
+	Vouch(r *http.Request, body []byte) (iam.Principal, error)
+}
+
 // Operation is what a request asks for.
 type Operation struct {
 	// Name is the action's name for logs and audit, such as CreateJob.
 	Name string
 	// Checks are all authorized, in order, before Serve; an operation with no checks is denied.
 	Checks []iam.Check
-	// Context has the condition keys of the operation's own, such as aws:RequestTag/KEY. Keys that the gateway knows itself are not taken.
-	Context iam.Context
 	// Serve carries the operation out and writes the answer, or returns an error for Refuse if nothing is written yet.
 	Serve func(w http.ResponseWriter, r *http.Request) error
 }

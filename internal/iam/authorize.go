@@ -1,135 +1,280 @@
 package iam
 
 import (
-	"strconv"
+	"slices"
 	"strings"
 )
 
-// What a decision can come from.
-const (
-	sourceRoot     = "root"
-	sourceIdentity = "identity"
-	sourceSession  = "session"
-)
-
-// Authorize answers whether p may do c. What is odd is denied: a principal of no type or without an account, an action that is not
-// service:Operation, a resource that is neither * nor an ARN of six parts, an effect that is none of ours.
+// Authorize decides a request. The zero value of everything is denied, and so is what cannot be read.
 //
-// An explicit Deny anywhere wins. Otherwise a principal's policies must allow and, for a session with a session policy, that policy
-// must allow as well. The account root may do everything with what belongs to its account, and nothing elsewhere.
-func Authorize(p Principal, c Check, ctx Context) Decision {
-	_ = ctx // no statement has conditions yet
-	if p.Account == "" || p.ARN == "" || !validAction(c.Action) || !validResource(c.Resource) {
-		return Decision{}
+// An explicit Deny in any policy wins. Otherwise each kind of policy that the principal has must allow: guard rails, then what the principal's
+// own policies grant or the policy of the resource does, then its permissions boundary, then its session policies. The account root may do
+// everything with what belongs to its account, as far as guard rails and session policies go. Nobody reaches what belongs to another account.
+// Source: "Policy evaluation logic".
+func Authorize(r *Request) Decision { return authorize(r, nil) }
+
+// tracer hears of every statement that was looked at, and why it applied or did not.
+type tracer func(source Source, p *Policy, s *Statement, why miss)
+
+// authorize decides. With a tracer every statement is looked at; without one, only those that can matter are.
+func authorize(r *Request, trace tracer) Decision {
+	if source := r.fault(); source != "" {
+		return Decision{Source: source}
 	}
-	var identity Decision
-	switch p.Type {
-	case Root:
-		identity = Decision{Source: sourceRoot}
-		if ownAccount(p.Account, c.Resource) {
-			identity.Effect = Allow
-		}
-	case User, AssumedRole:
-		identity = evaluate(p.Policies, c, sourceIdentity)
-	default:
-		return Decision{}
+	p := &r.Principal
+	e := evaluation{scope: scope{r}, action: lower(r.Check.Action), trace: trace}
+	e.vendor, e.name, _ = strings.Cut(e.action, ":")
+	if r.Check.Resource != "*" {
+		e.resource = strings.SplitN(r.Check.Resource, ":", arnParts)
 	}
-	session := Decision{Effect: Allow, Source: sourceSession}
+
+	rails := finding{source: GuardRail, allowed: byName}
+	if p.GuardRails != nil && p.Type != Service {
+		rails = e.policies(GuardRail, p.GuardRails)
+	}
+	resource := finding{source: Resource}
+	if r.Check.Policy != nil {
+		resource = e.policy(Resource, r.Check.Policy)
+	}
+	identity := e.policies(Identity, p.Policies)
+	boundary := finding{source: Boundary, allowed: byName}
+	if p.Boundary != nil {
+		boundary = e.policy(Boundary, p.Boundary)
+	}
+	session := finding{source: Session, allowed: byName}
 	if p.Session != nil {
-		session = evaluate(p.Session, c, sourceSession)
+		session = e.policies(Session, p.Session)
+	}
+	found := [...]finding{rails, resource, identity, boundary, session}
+	for _, f := range found {
+		if f.denied {
+			return Decision{Effect: Deny, Source: f.source, Policy: f.policy, Sid: f.sid}
+		}
+	}
+	for _, f := range found {
+		if f.unreadable {
+			return Decision{Source: Unread, Policy: f.policy}
+		}
+	}
+	lacking := func(s Source) Decision { return Decision{Source: s} }
+	granted := func(f finding) Decision {
+		return Decision{Effect: Allow, Source: f.source, Policy: f.policy, Sid: f.sid}
 	}
 	switch {
-	case identity.Effect == Deny:
-		return identity
-	case session.Effect == Deny:
-		return session
-	case identity.Effect != Allow:
-		return identity
-	case session.Effect != Allow:
-		return session
+	case rails.allowed == unnamed:
+		return lacking(GuardRail)
+	case p.Type == Root && assumes(e.action):
+		return lacking(RootAccount) // "Roles may not be assumed by root accounts."
+	case needsPolicy(e.action) && resource.allowed == unnamed:
+		return lacking(Resource)
+	case p.Type == Service || p.Type == WebIdentity:
+		if resource.allowed == byName {
+			return granted(resource)
+		}
+		return lacking(Resource)
 	}
-	return identity
+	// A resource that names the user or the session itself lets it in whatever else is silent; one that names the role leaves the role's
+	// bounds in force; one that names the account leaves it to the account's own policies.
+	if resource.allowed == byName {
+		return granted(resource)
+	}
+	grant := resource
+	if resource.allowed < byRole {
+		grant = identity
+		if p.Type == Root {
+			grant = finding{source: RootAccount, allowed: byName}
+		}
+		if grant.allowed == unnamed {
+			return lacking(Identity)
+		}
+	}
+	switch {
+	case boundary.allowed == unnamed:
+		return lacking(Boundary)
+	case session.allowed == unnamed:
+		return lacking(Session)
+	}
+	return granted(grant)
 }
 
-// evaluate gives the verdict of one policy: the first Deny that matches, else the first Allow, else an implicit denial. A statement
-// that cannot be understood denies whatever the others say: it might be a Deny with a slip of the pen.
-func evaluate(statements []Statement, c Check, source string) Decision {
-	verdict := Decision{Source: source}
-	for i, s := range statements {
+// assumes says whether an action opens a session of a role.
+func assumes(action string) bool {
+	return action == "sts:assumerole" || action == "sts:assumerolewithwebidentity" || action == "sts:assumerolewithsaml"
+}
+
+// needsPolicy says whether the policy of the resource must allow an action itself: roles are not assumed without a trust policy, nor is anything
+// said of their sessions.
+func needsPolicy(action string) bool {
+	return assumes(action) || action == "sts:tagsession" || action == "sts:setsourceidentity"
+}
+
+// fault says why a request is not decided at all: Malformed, or Foreign for what belongs to another account.
+func (r *Request) fault() Source {
+	p, c := &r.Principal, &r.Check
+	switch p.Type {
+	case Root, User, AssumedRole:
+		if p.Account == "" || p.ARN == "" {
+			return Malformed
+		}
+	case Service, WebIdentity:
+		if p.Name == "" {
+			return Malformed
+		}
+	default:
+		return Malformed
+	}
+	vendor, name, ok := strings.Cut(c.Action, ":")
+	if !ok || vendor == "" || name == "" || !only(vendor, letters+"-") || !only(name, letters+"-_") {
+		return Malformed
+	}
+	if c.Resource != "*" {
+		parts := strings.SplitN(c.Resource, ":", arnParts)
+		if len(parts) != arnParts || parts[0] != "arn" || parts[1] == "" || parts[2] == "" || parts[5] == "" {
+			return Malformed
+		}
+		if p.Type != Service && c.owner() != p.Account && parts[4] != awsOwned {
+			return Foreign
+		}
+	}
+	return ""
+}
+
+// awsOwned is the account in the ARNs of what belongs to every account, such as managed policies that AWS documents. Nobody can change it.
+const awsOwned = "aws"
+
+// owner is the account that the resource of a check belongs to; empty if nobody said.
+func (c *Check) owner() string {
+	if parts := strings.SplitN(c.Resource, ":", arnParts); len(parts) == arnParts && parts[4] != "" {
+		return parts[4]
+	}
+	return c.Owner
+}
+
+// evaluation is one request on its way through policies.
+type evaluation struct {
+	scope
+	action, vendor, name string   // in lower case
+	resource             []string // the parts of the ARN; nil for a request that names none
+	trace                tracer
+}
+
+// finding is what one kind of policy says of a request.
+type finding struct {
+	source     Source
+	unreadable bool
+	denied     bool
+	allowed    standing // the most direct one
+	policy     string
+	sid        string
+}
+
+// policies unites the findings of several policies: what one allows is allowed.
+func (e *evaluation) policies(source Source, all []*Policy) finding {
+	out := finding{source: source}
+	for _, p := range all {
+		f := e.policy(source, p)
 		switch {
-		case !s.wellFormed():
-			return Decision{Source: source}
-		case !s.matches(c):
+		case out.denied:
+		case f.denied:
+			out = f
+			if e.trace == nil {
+				return out
+			}
+		case out.unreadable:
+		case f.unreadable, f.allowed > out.allowed:
+			out = f
+		}
+	}
+	return out
+}
+
+// policy finds what one policy says: the first Deny that applies, else the most direct Allow.
+func (e *evaluation) policy(source Source, p *Policy) finding {
+	out := finding{source: source}
+	if p == nil || !p.readable {
+		out.unreadable = true
+		if p != nil {
+			out.policy = p.Name
+		}
+		return out
+	}
+	out.policy = p.Name
+	candidates := p.concerning(e.action)
+	if e.trace != nil {
+		candidates = make([]*Statement, len(p.Statements))
+		for i := range p.Statements {
+			candidates[i] = &p.Statements[i]
+		}
+	}
+	for _, s := range candidates {
+		if s.Effect == Allow && out.allowed == byName && e.trace == nil {
+			continue
+		}
+		named, why := e.applies(s)
+		if e.trace != nil {
+			e.trace(source, p, s, why)
+		}
+		switch {
+		case named == unnamed:
 		case s.Effect == Deny:
-			return Decision{Effect: Deny, Source: source, Sid: s.name(i)}
-		case verdict.Effect != Allow:
-			verdict = Decision{Effect: Allow, Source: source, Sid: s.name(i)}
+			if !out.denied {
+				out.denied, out.sid = true, s.Name()
+			}
+			if e.trace == nil {
+				return out
+			}
+		case named > out.allowed && !out.denied:
+			out.allowed, out.sid = named, s.Name()
 		}
 	}
-	return verdict
+	return out
 }
 
-func (s Statement) name(i int) string {
-	if s.Sid != "" {
-		return s.Sid
-	}
-	return "#" + strconv.Itoa(i)
+// miss is why a statement does not apply; the zero value is that it does.
+type miss struct {
+	element    string     // Principal, Action, Resource or Condition
+	condition  *Condition // the first one that does not hold
+	unreadable bool       // its value in the request cannot be read
 }
 
-// wellFormed says whether s can be evaluated: a known effect, and patterns that could match some action and some resource.
-func (s Statement) wellFormed() bool {
-	if s.Effect != Allow && s.Effect != Deny || len(s.Actions) == 0 || len(s.Resources) == 0 {
-		return false
+// applies says whether a statement is about the request, and how directly it names the principal.
+func (e *evaluation) applies(s *Statement) (standing, miss) {
+	named := s.names(&e.Principal)
+	switch {
+	case named == unnamed:
+		return unnamed, miss{element: "Principal"}
+	case slices.ContainsFunc(s.actions, func(a actionPattern) bool { return a.match(e.vendor, e.name) }) == s.negatedActions():
+		return unnamed, miss{element: "Action"}
+	case s.resources != nil && !e.covers(s):
+		return unnamed, miss{element: "Resource"}
 	}
-	for _, a := range s.Actions {
-		if a != "*" && strings.Count(a, ":") != 1 {
-			return false
+	for i := range s.Conditions {
+		c := &s.Conditions[i]
+		switch c.holds(e.scope) {
+		case no:
+			return unnamed, miss{"Condition", c, false}
+		case unreadable:
+			if s.Effect == Allow {
+				return unnamed, miss{"Condition", c, true}
+			}
 		}
 	}
-	for _, r := range s.Resources {
-		if r != "*" && strings.Count(r, ":") < 5 {
-			return false
+	return named, miss{}
+}
+
+// covers says whether the resources of a statement have that of the request. A pattern whose variable has no value matches nothing; where
+// matching is what exempts from a statement, an Allow then does not apply, and a Deny does.
+func (e *evaluation) covers(s *Statement) bool {
+	blank := false
+	for i := range s.resources {
+		matched, resolved := s.resources[i].match(e.resource, e.scope)
+		if matched {
+			return s.NotResources == nil
 		}
+		blank = blank || !resolved
 	}
-	return true
-}
-
-func (s Statement) matches(c Check) bool {
-	return anyMatch(s.Actions, c.Action, matchAction) && anyMatch(s.Resources, c.Resource, matchResource)
-}
-
-func anyMatch(patterns []string, value string, match func(pattern, value string) bool) bool {
-	for _, p := range patterns {
-		if match(p, value) {
-			return true
-		}
+	if blank && s.NotResources != nil {
+		return s.Effect == Deny
 	}
-	return false
-}
-
-// validAction demands service:Operation without wildcards: a check is a question about one action.
-func validAction(a string) bool {
-	service, operation, ok := strings.Cut(a, ":")
-	return ok && service != "" && operation != "" && !strings.ContainsAny(a, "*? \t\r\n") && !strings.Contains(operation, ":")
-}
-
-// validResource demands * or an ARN in six parts. A wildcard character in the resource part stands for itself there: S3 keys may have it.
-func validResource(r string) bool {
-	if r == "*" {
-		return true
-	}
-	parts := strings.SplitN(r, ":", 6)
-	return len(parts) == 6 && parts[0] == "arn" && parts[1] != "" && parts[2] != "" && parts[5] != ""
-}
-
-// ownAccount says whether a resource belongs to account. S3 names carry no account: buckets here all belong to the one installation's account.
-func ownAccount(account, resource string) bool {
-	if resource == "*" {
-		return true
-	}
-	owner := strings.SplitN(resource, ":", 6)[4]
-	if owner == "" {
-		return strings.SplitN(resource, ":", 6)[2] == "s3"
-	}
-	return owner == account
+	return s.NotResources != nil
 }

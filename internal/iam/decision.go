@@ -2,17 +2,33 @@ package iam
 
 import "fmt"
 
-// Context is the condition context of a request: the values of each condition key, such as aws:SourceIp. Names are matched without
-// regard to case. Statements have no conditions yet; callers fill the context all the same, so that none is missing when they do.
-type Context map[string][]string
+// Source is what a decision comes from: the kind of policy that decided or, for an implicit denial, that did not allow.
+type Source string
 
-// Decision is the answer to a Check. The zero value denies.
+// The sources.
+const (
+	RootAccount Source = "root"
+	Identity    Source = "identity-based policy"
+	Boundary    Source = "permissions boundary"
+	Session     Source = "session policy"
+	GuardRail   Source = "service control policy"
+	Resource    Source = "resource-based policy"
+	// Unread: a policy of the principal or the resource cannot be read, and nothing is allowed until it can.
+	Unread Source = "unreadable policy"
+	// Foreign: the resource belongs to another account, or nobody knows to which.
+	Foreign Source = "other account"
+	// Malformed: the request is none that could be allowed: no principal, no action of a service, no ARN.
+	Malformed Source = "malformed request"
+)
+
+// Decision is the answer to a Request. The zero value denies.
 type Decision struct {
 	// Effect is Allow, Deny for an explicit denial, or zero for an implicit one: nothing allowed it.
 	Effect Effect
-	// Source is what decided: "root", "identity" or "session"; for an implicit denial, what lacked a grant.
-	Source string
-	// Sid is the Sid of the statement that decided, or #N with its index from 0 where it has none; empty if no statement did.
+	Source Source
+	// Policy is the name of the policy that decided; empty if none did.
+	Policy string
+	// Sid is the Sid of the statement that decided, or # with its index from 0 where it has none; empty if no statement did.
 	Sid string
 }
 
@@ -29,7 +45,10 @@ func (d Decision) String() string {
 		verdict = "explicitly denied"
 	}
 	if d.Source != "" {
-		verdict += " by " + d.Source
+		verdict += " by " + string(d.Source)
+	}
+	if d.Policy != "" {
+		verdict += " " + d.Policy
 	}
 	if d.Sid != "" {
 		verdict += " statement " + d.Sid
@@ -38,6 +57,7 @@ func (d Decision) String() string {
 }
 
 // Denied is the error for a Check that was not allowed. Error gives the text that AWS services show.
+// Source: IAM User Guide, "Troubleshoot access denied error messages".
 type Denied struct {
 	Principal Principal
 	Check     Check
@@ -49,15 +69,19 @@ func (d *Denied) Error() string {
 	if d.Check.Resource != "*" && d.Check.Resource != "" {
 		text += " on resource: " + d.Check.Resource
 	}
-	if d.Decision.Effect == Deny {
-		text += " with an explicit deny in " + policyName(d.Decision.Source)
+	source := article(d.Decision.Source) + " " + string(d.Decision.Source)
+	switch {
+	case d.Decision.Effect == Deny:
+		text += " with an explicit deny in " + source
+	case d.Decision.Source == Identity, d.Decision.Source == Boundary, d.Decision.Source == Session, d.Decision.Source == GuardRail:
+		text += " because no " + string(d.Decision.Source) + " allows the " + d.Check.Action + " action"
 	}
 	return text
 }
 
-func policyName(source string) string {
-	if source == sourceSession {
-		return "a session policy"
+func article(s Source) string {
+	if s == Identity {
+		return "an"
 	}
-	return "an identity-based policy"
+	return "a"
 }

@@ -44,11 +44,11 @@ func (s *Service) listBuckets(w http.ResponseWriter, in *request) error {
 	if err != nil {
 		return err
 	}
-	all, err := s.store.ListBuckets(in.Context())
+	all, err := in.store.ListBuckets(in.Context())
 	if err != nil {
 		return err
 	}
-	out := bucketsResult{Owner: owner{ID: s.account}, Prefix: in.query.Get("prefix")}
+	out := bucketsResult{Owner: owner{ID: in.account}, Prefix: in.query.Get("prefix")}
 	for _, b := range all {
 		region := in.query.Get("bucket-region")
 		if !strings.HasPrefix(b.Name, out.Prefix) || b.Name <= after || region != "" && region != s.region {
@@ -79,7 +79,7 @@ func (s *Service) createBucket(w http.ResponseWriter, in *request) error {
 	if want.LocationConstraint != "" && want.LocationConstraint != s.region {
 		return refuse(IllegalLocationConstraint, "The %s location constraint is incompatible for the region specific endpoint this request was sent to.", clean(want.LocationConstraint))
 	}
-	if err := s.store.CreateBucket(in.Context(), in.bucket); err != nil {
+	if err := in.store.CreateBucket(in.Context(), in.bucket); err != nil {
 		return err
 	}
 	w.Header().Set("Location", "/"+in.bucket)
@@ -88,7 +88,7 @@ func (s *Service) createBucket(w http.ResponseWriter, in *request) error {
 }
 
 func (s *Service) deleteBucket(w http.ResponseWriter, in *request) error {
-	if err := s.store.DeleteBucket(in.Context(), in.bucket); err != nil {
+	if err := in.store.DeleteBucket(in.Context(), in.bucket); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -96,7 +96,7 @@ func (s *Service) deleteBucket(w http.ResponseWriter, in *request) error {
 }
 
 func (s *Service) headBucket(w http.ResponseWriter, in *request) error {
-	if _, err := s.store.HeadBucket(in.Context(), in.bucket); err != nil {
+	if _, err := in.store.HeadBucket(in.Context(), in.bucket); err != nil {
 		return err
 	}
 	w.Header().Set("x-amz-bucket-region", s.region)
@@ -144,7 +144,7 @@ func unconfigured(sub string) *operation {
 		return nil
 	}
 	return &operation{name: c.action, query: []string{sub}, checks: onBucket(c.action), serve: func(s *Service, w http.ResponseWriter, in *request) error {
-		if _, err := s.store.HeadBucket(in.Context(), in.bucket); err != nil {
+		if _, err := in.store.HeadBucket(in.Context(), in.bucket); err != nil {
 			return err
 		}
 		if c.document != nil {
@@ -189,9 +189,9 @@ func (s *Service) encryption() any {
 // getObjectTagging answers that an object has no tags, which the AWS CLI asks before it copies one in parts.
 var getObjectTagging = &operation{
 	name: "GetObjectTagging", query: []string{"tagging", "versionId"},
-	checks: func(in *request) []iam.Check { return []iam.Check{check("GetObjectTagging", in.bucket, in.key)} },
+	checks: func(in *request) []iam.Check { return []iam.Check{in.check("GetObjectTagging", in.bucket, in.key)} },
 	serve: func(s *Service, w http.ResponseWriter, in *request) error {
-		if _, err := s.store.Head(in.Context(), in.bucket, in.key, blob.Conditions{}); err != nil {
+		if _, err := in.store.Head(in.Context(), in.bucket, in.key, blob.Conditions{}); err != nil {
 			return err
 		}
 		return writeDocument(w, struct {

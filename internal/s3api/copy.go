@@ -118,7 +118,7 @@ func (s *Service) copyObject(w http.ResponseWriter, in *request) error {
 	if src.bucket == in.bucket && src.key == in.key && meta == nil && algorithm == "" && in.header.Get("x-amz-server-side-encryption") == "" {
 		return refuse(InvalidRequest, "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
-	info, err := s.store.Head(in.Context(), src.bucket, src.key, c)
+	info, err := in.store.Head(in.Context(), src.bucket, src.key, c)
 	if err != nil {
 		return copiedError(err)
 	}
@@ -127,7 +127,7 @@ func (s *Service) copyObject(w http.ResponseWriter, in *request) error {
 	}
 	c.IfMatch = info.ETag // what was looked at is what is copied
 	if have := info.Metadata.Checksum; write == (blob.Conditions{}) && (algorithm == "" || algorithm == have.Algorithm && have.Type == blob.FullObject) {
-		info, err = s.store.Copy(in.Context(), src.bucket, src.key, in.bucket, in.key, meta, c)
+		info, err = in.store.Copy(in.Context(), src.bucket, src.key, in.bucket, in.key, meta, c)
 	} else {
 		info, err = s.copyBytes(in, meta, c, write, algorithm)
 	}
@@ -143,7 +143,7 @@ func (s *Service) copyObject(w http.ResponseWriter, in *request) error {
 
 // copyBytes copies by reading and writing: for what a store's own copy does not do.
 func (s *Service) copyBytes(in *request, meta *blob.Metadata, read, write blob.Conditions, algorithm string) (blob.Info, error) {
-	object, err := s.store.Get(in.Context(), in.copySource.bucket, in.copySource.key, nil, read)
+	object, err := in.store.Get(in.Context(), in.copySource.bucket, in.copySource.key, nil, read)
 	if err != nil {
 		return blob.Info{}, err
 	}
@@ -153,7 +153,7 @@ func (s *Service) copyBytes(in *request, meta *blob.Metadata, read, write blob.C
 		o.Metadata = *meta
 	}
 	o.Metadata.Checksum = blob.Checksum{Algorithm: algorithm}
-	return s.store.Put(in.Context(), in.bucket, in.key, object.Body, o)
+	return in.store.Put(in.Context(), in.bucket, in.key, object.Body, o)
 }
 
 func (s *Service) copyPart(w http.ResponseWriter, in *request) error {
@@ -164,7 +164,7 @@ func (s *Service) copyPart(w http.ResponseWriter, in *request) error {
 	c := in.conditions("x-amz-copy-source-")
 	var rng *blob.Range
 	if header := in.header.Get("x-amz-copy-source-range"); header != "" {
-		info, err := s.store.Head(in.Context(), in.copySource.bucket, in.copySource.key, c)
+		info, err := in.store.Head(in.Context(), in.copySource.bucket, in.copySource.key, c)
 		if err != nil {
 			return copiedError(err)
 		}
@@ -177,7 +177,7 @@ func (s *Service) copyPart(w http.ResponseWriter, in *request) error {
 		}
 		c.IfMatch = info.ETag
 	}
-	object, err := s.store.Get(in.Context(), in.copySource.bucket, in.copySource.key, rng, c)
+	object, err := in.store.Get(in.Context(), in.copySource.bucket, in.copySource.key, rng, c)
 	if err != nil {
 		return copiedError(err)
 	}
@@ -185,7 +185,7 @@ func (s *Service) copyPart(w http.ResponseWriter, in *request) error {
 	if object.Length > blob.MaxPart {
 		return blob.ErrEntityTooLarge
 	}
-	p, err := s.store.UploadPart(in.Context(), in.upload(), number, object.Body, blob.PutOptions{Size: object.Length})
+	p, err := in.store.UploadPart(in.Context(), in.upload(), number, object.Body, blob.PutOptions{Size: object.Length})
 	if err != nil {
 		return err
 	}

@@ -101,12 +101,12 @@ func verifyDocument(raw, sum []byte, c blob.Checksum, trailer func() string) err
 }
 
 func (s *Service) deleteObjects(w http.ResponseWriter, in *request) error {
-	if _, err := s.store.HeadBucket(in.Context(), in.bucket); err != nil {
+	if _, err := in.store.HeadBucket(in.Context(), in.bucket); err != nil {
 		return err
 	}
 	var out deletesResult
 	for _, o := range in.deletes.Objects {
-		if err := s.store.Delete(in.Context(), in.bucket, o.Key); err != nil {
+		if err := in.store.Delete(in.Context(), in.bucket, o.Key); err != nil {
 			if in.Context().Err() != nil {
 				return err
 			}

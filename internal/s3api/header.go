@@ -67,7 +67,7 @@ func (s *Service) checkHeaders(in *request, op *operation) error {
 		if strings.HasPrefix(lower, "x-amz-copy-source-") && in.copySource == nil {
 			return refuse(InvalidArgument, "%s has no meaning without x-amz-copy-source.", lower)
 		}
-		if strings.HasSuffix(lower, "expected-bucket-owner") && values[0] != s.account {
+		if strings.HasSuffix(lower, "expected-bucket-owner") && values[0] != in.account {
 			return refuse(AccessDenied, "Access Denied")
 		}
 	}

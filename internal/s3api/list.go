@@ -107,9 +107,9 @@ func (s *Service) list(in *request, start string, owners bool) (*listResult, blo
 	o := blob.ListOptions{Prefix: in.query.Get("prefix"), Delimiter: in.query.Get("delimiter"), StartAfter: start, Max: limit}
 	var page blob.Listing
 	if limit == 0 {
-		_, err = s.store.HeadBucket(in.Context(), in.bucket) // a page of nothing
+		_, err = in.store.HeadBucket(in.Context(), in.bucket) // a page of nothing
 	} else {
-		page, err = s.store.List(in.Context(), in.bucket, o)
+		page, err = in.store.List(in.Context(), in.bucket, o)
 	}
 	if err != nil {
 		return fail(err)
@@ -122,7 +122,7 @@ func (s *Service) list(in *request, start string, owners bool) (*listResult, blo
 	for _, i := range page.Objects {
 		e := listEntry{Key: name(i.Key), LastModified: stamp(i.LastModified), ETag: quote(i.ETag), Size: i.Size, StorageClass: "STANDARD"}
 		if owners {
-			e.Owner = &owner{ID: s.account}
+			e.Owner = &owner{ID: in.account}
 		}
 		out.Contents = append(out.Contents, e)
 	}

@@ -61,9 +61,9 @@ func (s *Service) getObject(w http.ResponseWriter, in *request) error {
 // open opens an object, for HEAD without its bytes.
 func (s *Service) open(in *request, rng *blob.Range, c blob.Conditions) (*blob.Object, error) {
 	if in.Method != http.MethodHead {
-		return s.store.Get(in.Context(), in.bucket, in.key, rng, c)
+		return in.store.Get(in.Context(), in.bucket, in.key, rng, c)
 	}
-	info, err := s.store.Head(in.Context(), in.bucket, in.key, c)
+	info, err := in.store.Head(in.Context(), in.bucket, in.key, c)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (s *Service) noted(w http.ResponseWriter, in *request, err error) error {
 	if !errors.Is(err, blob.ErrNotModified) && !errors.Is(err, blob.ErrInvalidRange) {
 		return err
 	}
-	info, headErr := s.store.Head(in.Context(), in.bucket, in.key, blob.Conditions{})
+	info, headErr := in.store.Head(in.Context(), in.bucket, in.key, blob.Conditions{})
 	if headErr != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (s *Service) noted(w http.ResponseWriter, in *request, err error) error {
 
 // sameRange says whether the object is still the one that If-Range names (RFC 9110 section 13.1.5).
 func (s *Service) sameRange(in *request) bool {
-	info, err := s.store.Head(in.Context(), in.bucket, in.key, blob.Conditions{})
+	info, err := in.store.Head(in.Context(), in.bucket, in.key, blob.Conditions{})
 	if err != nil {
 		return true // the read says why
 	}
@@ -113,7 +113,7 @@ func (s *Service) partRange(w http.ResponseWriter, in *request, c blob.Condition
 	if err != nil || number < 1 || number > blob.MaxParts {
 		return nil, c, refuse(InvalidArgument, "Part number must be an integer between 1 and %d, inclusive", blob.MaxParts)
 	}
-	info, err := s.store.Head(in.Context(), in.bucket, in.key, c)
+	info, err := in.store.Head(in.Context(), in.bucket, in.key, c)
 	if err != nil {
 		return nil, c, err
 	}
@@ -186,7 +186,7 @@ func (s *Service) putObject(w http.ResponseWriter, in *request) error {
 	if o.Conditions, err = in.writeConditions(); err != nil {
 		return err
 	}
-	info, err := s.store.Put(in.Context(), in.bucket, in.key, in.body(), o)
+	info, err := in.store.Put(in.Context(), in.bucket, in.key, in.body(), o)
 	if err != nil {
 		return err
 	}
@@ -199,7 +199,7 @@ func (s *Service) putObject(w http.ResponseWriter, in *request) error {
 }
 
 func (s *Service) deleteObject(w http.ResponseWriter, in *request) error {
-	if err := s.store.Delete(in.Context(), in.bucket, in.key); err != nil {
+	if err := in.store.Delete(in.Context(), in.bucket, in.key); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)

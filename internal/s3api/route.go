@@ -21,15 +21,15 @@ type operation struct {
 
 // onBucket and onObject are the checks of operations that need one permission.
 func onBucket(action string) func(*request) []iam.Check {
-	return func(in *request) []iam.Check { return []iam.Check{check(action, in.bucket, "")} }
+	return func(in *request) []iam.Check { return []iam.Check{in.check(action, in.bucket, "")} }
 }
 
 func onObject(action string) func(*request) []iam.Check {
-	return func(in *request) []iam.Check { return []iam.Check{check(action, in.bucket, in.key)} }
+	return func(in *request) []iam.Check { return []iam.Check{in.check(action, in.bucket, in.key)} }
 }
 
 func onCopy(in *request) []iam.Check {
-	return []iam.Check{check("GetObject", in.copySource.bucket, in.copySource.key), check("PutObject", in.bucket, in.key)}
+	return []iam.Check{in.check("GetObject", in.copySource.bucket, in.copySource.key), in.check("PutObject", in.bucket, in.key)}
 }
 
 var responseOverrides = []string{
@@ -65,7 +65,7 @@ var (
 		checks: func(in *request) []iam.Check {
 			out := make([]iam.Check, 0, len(in.deletes.Objects))
 			for _, o := range in.deletes.Objects {
-				out = append(out, check("DeleteObject", in.bucket, o.Key))
+				out = append(out, in.check("DeleteObject", in.bucket, o.Key))
 			}
 			return out
 		}, serve: (*Service).deleteObjects,

@@ -22,11 +22,11 @@ import (
 // namespace is that of all documents of the API.
 const namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
-// Options are what a Service works with. Store, Region and Account are needed.
+// Options are what a Service works with. Stores and Region are needed.
 type Options struct {
-	Store   blob.Store
-	Region  string
-	Account string
+	// Stores returns the store of an account's buckets: the names of buckets are each account's own. An error means that it has none.
+	Stores func(account string) (blob.Store, error)
+	Region string
 	// Encrypted says that the store encrypts all that it keeps, which is what x-amz-server-side-encryption: AES256 asks for.
 	Encrypted bool
 	// Domains are host names below which the first label is a bucket (virtual-host style), such as localhost for BUCKET.localhost. Without
@@ -36,9 +36,8 @@ type Options struct {
 
 // Service is the S3 API. It implements gateway.Service and is safe for concurrent use.
 type Service struct {
-	store     blob.Store
+	stores    func(account string) (blob.Store, error)
 	region    string
-	account   string
 	encrypted bool
 	domains   []string
 }
@@ -47,10 +46,10 @@ var _ gateway.Service = (*Service)(nil)
 
 // New returns the API over a store.
 func New(o Options) (*Service, error) {
-	if o.Store == nil || o.Region == "" || o.Account == "" {
-		return nil, errors.New("the S3 API needs Store, Region and Account")
+	if o.Stores == nil || o.Region == "" {
+		return nil, errors.New("the S3 API needs Stores and Region")
 	}
-	s := &Service{store: o.Store, region: o.Region, account: o.Account, encrypted: o.Encrypted}
+	s := &Service{stores: o.Stores, region: o.Region, encrypted: o.Encrypted}
 	for _, d := range o.Domains {
 		s.domains = append(s.domains, "."+strings.ToLower(strings.Trim(d, ".")))
 	}
@@ -63,7 +62,10 @@ func (*Service) Name() string { return "s3" }
 // request is a request as the operations see it.
 type request struct {
 	*http.Request
+	account     string     // of the caller
+	store       blob.Store // of the account
 	bucket, key string
+	keys        iam.Context // condition keys
 	query       url.Values
 	header      http.Header // with the x-amz-* that a presigned request has in its query
 	copySource  *source     // x-amz-copy-source, nil if there is none
@@ -92,9 +94,13 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 		}
 	}
 	return &gateway.Operation{
-		Name: op.name, Checks: op.checks(in), Context: conditionKeys(in),
+		Name: op.name, Checks: op.checks(in),
 		Serve: func(w http.ResponseWriter, r *http.Request) error {
 			in.Request = r
+			var err error
+			if in.store, err = s.stores(in.account); err != nil {
+				return err
+			}
 			if in.bucket != "" && op.name != "CreateBucket" {
 				if err := blob.CheckBucket(in.bucket); err != nil {
 					return blob.ErrNoSuchBucket // no bucket can have this name
@@ -107,7 +113,7 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 
 // parse splits the raw path: a key may have any byte, encoded or not, and is decoded once.
 func (s *Service) parse(r *http.Request) (*request, error) {
-	in := &request{Request: r, header: r.Header}
+	in := &request{Request: r, account: gateway.Caller(r.Context()).Account, header: r.Header}
 	path, ok := strings.CutPrefix(r.URL.EscapedPath(), "/")
 	if !ok && path != "" {
 		return nil, refuse(InvalidURI, "Couldn't parse the specified URI.")
@@ -135,6 +141,7 @@ func (s *Service) parse(r *http.Request) (*request, error) {
 		}
 	}
 	in.header = withQuery(r.Header, in.query)
+	in.keys = conditionKeys(in)
 	return in, nil
 }
 
@@ -177,20 +184,19 @@ var signing = map[string]bool{
 
 // conditionKeys are the condition keys of S3 that policies use most.
 func conditionKeys(in *request) iam.Context {
-	out := make(iam.Context)
+	var out iam.Context
 	for _, name := range [...]string{"prefix", "delimiter", "max-keys"} {
 		if v, ok := in.query[name]; ok && in.key == "" {
-			out["s3:"+name] = v
+			out.Set("s3:"+name, v...)
 		}
 	}
 	for _, name := range [...]string{"x-amz-acl", "x-amz-copy-source", "x-amz-metadata-directive", "x-amz-server-side-encryption", "x-amz-storage-class"} {
-		if v := in.header.Values(name); len(v) > 0 {
-			out["s3:"+name] = v
-		}
+		out.Set("s3:"+name, in.header.Values(name)...)
 	}
 	return out
 }
 
-func check(action, bucket, key string) iam.Check {
-	return iam.Check{Action: "s3:" + action, Resource: arn.Object(bucket, key)}
+// check asks for an action on a bucket or an object of the caller's account: the buckets of another account are not seen from it.
+func (in *request) check(action, bucket, key string) iam.Check {
+	return iam.Check{Action: "s3:" + action, Resource: arn.Object(bucket, key), Owner: in.account, Context: in.keys}
 }

@@ -3,6 +3,7 @@ package s3api_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http/httptest"
@@ -28,24 +29,40 @@ const (
 	region     = "eu-test-1"
 	rootID     = "AKIAROOT"
 	userID     = "AKIAUSER"
+	stranger   = "999988887777" // another account
+	strangerID = "AKIASTRANGER"
 	testSecret = "a secret of forty characters, or so 1234"
 )
 
 // people are the root, and a user who may read below shared/ of every bucket.
 type people struct{}
 
-func (people) Find(id string) (sigv4.Key, iam.Principal, bool) {
-	key := sigv4.Key{Secret: secret.New([]byte(testSecret))}
+func (people) Find(_ context.Context, id, _ string) (*sigv4.Key, iam.Principal, error) {
+	key := &sigv4.Key{Secret: secret.New([]byte(testSecret))}
 	switch id {
 	case rootID:
-		return key, iam.Principal{Type: iam.Root, Account: account, ARN: "arn:aws:iam::" + account + ":root", AccessKeyID: id}, true
+		return key, iam.Principal{Type: iam.Root, Account: account, ARN: "arn:aws:iam::" + account + ":root", AccessKeyID: id}, nil
+	case strangerID:
+		return key, iam.Principal{Type: iam.Root, Account: stranger, ARN: "arn:aws:iam::" + stranger + ":root", AccessKeyID: id}, nil
 	case userID:
-		return key, iam.Principal{Type: iam.User, Account: account, ARN: "arn:aws:iam::" + account + ":user/ann", AccessKeyID: id, Policies: []iam.Statement{
-			{Effect: iam.Allow, Actions: []string{"s3:GetObject"}, Resources: []string{"arn:aws:s3:::*/shared/*"}},
-			{Effect: iam.Allow, Actions: []string{"s3:PutObject", "s3:DeleteObject"}, Resources: []string{"arn:aws:s3:::*/own/*"}},
-		}}, true
+		policy, err := iam.Parse(iam.IdentityPolicy, "test", `{"Version":"2012-10-17","Statement":[
+			{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::*/shared/*"},
+			{"Effect":"Allow","Action":["s3:PutObject","s3:DeleteObject"],"Resource":"arn:aws:s3:::*/own/*"}]}`)
+		return key, iam.Principal{Type: iam.User, Account: account, ARN: "arn:aws:iam::" + account + ":user/ann", AccessKeyID: id, Policies: []*iam.Policy{policy}}, err
 	}
-	return sigv4.Key{}, iam.Principal{}, false
+	return nil, iam.Principal{}, nil
+}
+
+func (people) Used(string, iam.Principal, string) {}
+
+// stores gives the account its store; another account has none.
+func stores(s blob.Store) func(string) (blob.Store, error) {
+	return func(owner string) (blob.Store, error) {
+		if owner != account {
+			return nil, errors.New("the account has no store")
+		}
+		return s, nil
+	}
 }
 
 // peer is a server of the API over an encrypted directory, and its clients.
@@ -82,7 +99,7 @@ func newPeer(t testing.TB, wrap func(blob.Store) blob.Store) *peer {
 	if wrap != nil {
 		store = wrap(store)
 	}
-	service, err := s3api.New(s3api.Options{Store: store, Region: region, Account: account, Encrypted: true, Domains: []string{"objects.test"}})
+	service, err := s3api.New(s3api.Options{Stores: stores(store), Region: region, Encrypted: true, Domains: []string{"objects.test"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +142,7 @@ func TestConformance(t *testing.T) {
 
 func TestNewNeeds(t *testing.T) {
 	t.Parallel()
-	for _, o := range []s3api.Options{{}, {Region: "r", Account: "1"}} {
+	for _, o := range []s3api.Options{{}, {Region: "r"}, {Stores: stores(nil)}} {
 		if _, err := s3api.New(o); err == nil {
 			t.Errorf("%+v was taken", o)
 		}

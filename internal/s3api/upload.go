@@ -36,7 +36,7 @@ func (s *Service) createUpload(w http.ResponseWriter, in *request) error {
 		return err
 	}
 	m.Checksum = blob.Checksum{Algorithm: strings.ToUpper(in.header.Get("x-amz-checksum-algorithm")), Type: in.header.Get("x-amz-checksum-type")}
-	u, err := s.store.CreateUpload(in.Context(), in.bucket, in.key, m)
+	u, err := in.store.CreateUpload(in.Context(), in.bucket, in.key, m)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (s *Service) uploadPart(w http.ResponseWriter, in *request) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.store.UploadPart(in.Context(), in.upload(), number, in.body(), o)
+	p, err := in.store.UploadPart(in.Context(), in.upload(), number, in.body(), o)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (s *Service) completeUpload(w http.ResponseWriter, in *request) error {
 	if err := s.checkWhole(in, u, parts); err != nil {
 		return err
 	}
-	info, err := s.store.CompleteUpload(in.Context(), u, parts, c)
+	info, err := in.store.CompleteUpload(in.Context(), u, parts, c)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (s *Service) checkWhole(in *request, u blob.Upload, parts []blob.Part) erro
 		if err != nil {
 			return refuse(InvalidRequest, "Value for x-amz-mp-object-size header is invalid.")
 		}
-		have, err := s.store.ListParts(in.Context(), u)
+		have, err := in.store.ListParts(in.Context(), u)
 		if err != nil {
 			return err
 		}
@@ -178,7 +178,7 @@ func (s *Service) checkWhole(in *request, u blob.Upload, parts []blob.Part) erro
 	if u.Checksum.Type == "" {
 		return nil
 	}
-	all, err := s.store.ListUploads(in.Context(), in.bucket, in.key)
+	all, err := in.store.ListUploads(in.Context(), in.bucket, in.key)
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func (s *Service) checkWhole(in *request, u blob.Upload, parts []blob.Part) erro
 }
 
 func (s *Service) abortUpload(w http.ResponseWriter, in *request) error {
-	if err := s.store.AbortUpload(in.Context(), in.upload()); err != nil {
+	if err := in.store.AbortUpload(in.Context(), in.upload()); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
@@ -231,12 +231,12 @@ func (s *Service) listParts(w http.ResponseWriter, in *request) error {
 	if err != nil {
 		return err
 	}
-	parts, err := s.store.ListParts(in.Context(), in.upload())
+	parts, err := in.store.ListParts(in.Context(), in.upload())
 	if err != nil {
 		return err
 	}
 	out := partsResult{
-		Bucket: in.bucket, Key: plain(in.key), UploadID: in.query.Get("uploadId"), Initiator: owner{ID: s.account}, Owner: owner{ID: s.account},
+		Bucket: in.bucket, Key: plain(in.key), UploadID: in.query.Get("uploadId"), Initiator: owner{ID: in.account}, Owner: owner{ID: in.account},
 		StorageClass: "STANDARD", PartNumberMarker: marker, MaxParts: limit,
 	}
 	for _, p := range parts {
@@ -297,7 +297,7 @@ func (s *Service) listUploads(w http.ResponseWriter, in *request) error {
 	}
 	prefix, delimiter := in.query.Get("prefix"), in.query.Get("delimiter")
 	keyMarker, idMarker := in.query.Get("key-marker"), in.query.Get("upload-id-marker")
-	all, err := s.store.ListUploads(in.Context(), in.bucket, prefix)
+	all, err := in.store.ListUploads(in.Context(), in.bucket, prefix)
 	if err != nil {
 		return err
 	}
@@ -330,7 +330,7 @@ func (s *Service) listUploads(w http.ResponseWriter, in *request) error {
 		}
 		lastKey, lastID = u.Key, u.ID
 		out.Uploads = append(out.Uploads, uploadEntry{
-			Key: name(u.Key), UploadID: u.ID, Initiator: owner{ID: s.account}, Owner: owner{ID: s.account}, StorageClass: "STANDARD",
+			Key: name(u.Key), UploadID: u.ID, Initiator: owner{ID: in.account}, Owner: owner{ID: in.account}, StorageClass: "STANDARD",
 			Initiated: stamp(u.Initiated), ChecksumAlgorithm: u.Checksum.Algorithm, ChecksumType: u.Checksum.Type,
 		})
 	}

@@ -95,3 +95,6 @@ type Key struct {
 	// Expiry is when a temporary key ends; zero for never.
 	Expiry time.Time
 }
+
+// Token returns the session token as it was sent; empty if none was.
+func (c *Credential) Token() string { return c.token }

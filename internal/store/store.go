@@ -1,4 +1,4 @@
-// Package store is the contract of the records: jobs, the tasks that workers claim, the outbox of events, and the audit trail.
+// Package store is the contract of the records: jobs, the tasks that workers claim, identities, the outbox of events, and the audit trail.
 //
 // What belongs together is written in one transaction: a change of a job, its task and the event that tells of it. A method that has returned
 // without an error has made its change durable. storetest is the suite that every driver passes; sqlite is the embedded driver.
@@ -89,6 +89,7 @@ type Store interface {
 	Forget(ctx context.Context, before time.Time, limit int) (forgotten int, err error)
 
 	Resources
+	Identities
 
 	// Events returns events after a sequence number, in order. Acknowledge forgets those up to one.
 	Events(ctx context.Context, after int64, limit int) ([]Event, error)

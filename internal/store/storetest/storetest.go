@@ -67,6 +67,8 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"facets", facets},
 		{"change of a job", changeJob},
 		{"forget", forget},
+		{"identities", identityChanges},
+		{"changes of identities at once", identitiesAtOnce},
 		{"events", events},
 		{"audit", trail},
 		{"one failing change leaves the others", isolation},

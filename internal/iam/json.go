@@ -1,0 +1,218 @@
+package iam
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Limits of documents.
+const (
+	// MaxDocument is the longest document that is read, in bytes (IAM API, policyDocumentType).
+	MaxDocument = 131072
+	// maxDepth is how deep a document may be nested; the language needs five.
+	maxDepth = 8
+	// maxFaults is how many faults of a document are told.
+	maxFaults = 20
+)
+
+// Fault is one mistake in a document.
+type Fault struct {
+	Path         string // JSON pointer (RFC 6901); empty for the whole document
+	Line, Column int    // from 1; columns count characters
+	Message      string
+}
+
+func (f Fault) String() string {
+	place := f.Path
+	if place == "" {
+		place = "the document"
+	}
+	return fmt.Sprintf("line %d, column %d, %s: %s", f.Line, f.Column, place, f.Message)
+}
+
+// DocumentError is why a document is no policy: every mistake that was found, in the order of the document.
+type DocumentError struct{ Faults []Fault }
+
+func (e *DocumentError) Error() string {
+	text := make([]string, len(e.Faults))
+	for i, f := range e.Faults {
+		text[i] = f.String()
+	}
+	return strings.Join(text, "; ")
+}
+
+// node is a value of a document with its place.
+type node struct {
+	path    string
+	offset  int
+	kind    nodeKind
+	text    string // of a string; of a number and a boolean as it is written
+	members []member
+	items   []*node
+}
+
+type member struct {
+	name  string
+	key   *node // where the name stands
+	value *node
+}
+
+type nodeKind int
+
+const (
+	nullNode nodeKind = iota
+	stringNode
+	numberNode
+	boolNode
+	arrayNode
+	objectNode
+)
+
+func (n *node) get(name string) *node {
+	for _, m := range n.members {
+		if m.name == name {
+			return m.value
+		}
+	}
+	return nil
+}
+
+// reader collects the faults of a document.
+type reader struct {
+	document string
+	faults   []Fault
+}
+
+// fail notes a fault at n.
+func (r *reader) fail(n *node, format string, args ...any) {
+	r.failAt(n.path, n.offset, format, args...)
+}
+
+func (r *reader) failAt(path string, offset int, format string, args ...any) {
+	if len(r.faults) >= maxFaults {
+		return
+	}
+	before := r.document[:min(offset, len(r.document))]
+	line := strings.Count(before, "\n") + 1
+	column := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
+	r.faults = append(r.faults, Fault{path, line, column, fmt.Sprintf(format, args...)})
+}
+
+// read parses the JSON of the document strictly: UTF-8, no member twice, nothing behind the value, bounded. It returns nil after a fault.
+func (r *reader) read() *node {
+	if len(r.document) > MaxDocument {
+		r.failAt("", 0, "the document has %d bytes, more than %d", len(r.document), MaxDocument)
+		return nil
+	}
+	if !utf8.ValidString(r.document) {
+		r.failAt("", 0, "the document is not UTF-8")
+		return nil
+	}
+	d := json.NewDecoder(strings.NewReader(r.document))
+	d.UseNumber()
+	n := r.value(d, "", 0)
+	if len(r.faults) > 0 {
+		return nil
+	}
+	if _, err := d.Token(); err != io.EOF {
+		r.failAt("", int(d.InputOffset()), "something stands behind the policy")
+		return nil
+	}
+	return n
+}
+
+// value reads the next value; nil after a fault of syntax, which ends the reading.
+func (r *reader) value(d *json.Decoder, path string, depth int) *node {
+	n := &node{path: path, offset: r.begin(d)}
+	if depth > maxDepth {
+		r.fail(n, "the document is nested more than %d deep", maxDepth)
+		return nil
+	}
+	token, err := d.Token()
+	if err != nil {
+		r.failAt("", int(d.InputOffset()), "Syntax errors in policy: the document is no JSON here")
+		return nil
+	}
+	switch t := token.(type) {
+	case string:
+		n.kind, n.text = stringNode, t
+	case json.Number:
+		n.kind, n.text = numberNode, t.String()
+	case bool:
+		n.kind, n.text = boolNode, strconv.FormatBool(t)
+	case json.Delim:
+		if t == '[' {
+			return r.array(d, n, depth)
+		}
+		return r.object(d, n, depth)
+	}
+	return n
+}
+
+func (r *reader) array(d *json.Decoder, n *node, depth int) *node {
+	n.kind = arrayNode
+	for d.More() {
+		item := r.value(d, n.path+"/"+strconv.Itoa(len(n.items)), depth+1)
+		if item == nil {
+			return nil
+		}
+		n.items = append(n.items, item)
+	}
+	return r.end(d, n)
+}
+
+func (r *reader) object(d *json.Decoder, n *node, depth int) *node {
+	n.kind = objectNode
+	seen := make(map[string]bool)
+	for d.More() {
+		key := r.value(d, n.path, depth+1)
+		if key == nil {
+			return nil
+		}
+		key.path = n.path + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(key.text)
+		if seen[key.text] {
+			r.fail(key, "Syntax errors in policy: %s is given twice", shown(key.text))
+			return nil
+		}
+		seen[key.text] = true
+		value := r.value(d, key.path, depth+1)
+		if value == nil {
+			return nil
+		}
+		n.members = append(n.members, member{key.text, key, value})
+	}
+	return r.end(d, n)
+}
+
+// end reads the bracket that closes n.
+func (r *reader) end(d *json.Decoder, n *node) *node {
+	if _, err := d.Token(); err != nil {
+		r.failAt("", int(d.InputOffset()), "Syntax errors in policy: the document ends too early")
+		return nil
+	}
+	return n
+}
+
+// begin is where the next token begins.
+func (r *reader) begin(d *json.Decoder) int {
+	at := int(d.InputOffset())
+	rest := r.document[at:]
+	return at + len(rest) - len(strings.TrimLeft(rest, " \t\r\n,:"))
+}
+
+// compact returns a document without the white space between its tokens, which is what IAM's quotas count.
+func compact(document string) string {
+	var out bytes.Buffer
+	if json.Compact(&out, []byte(document)) != nil {
+		return document
+	}
+	return out.String()
+}
+
+// Size is the length of a document in characters, white space between its parts not counted, as IAM's quotas count it.
+func Size(document string) int { return utf8.RuneCountInString(compact(document)) }

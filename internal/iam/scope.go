@@ -1,0 +1,126 @@
+package iam
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// scope is where the conditions of one request find the values of their keys. What is known of the principal and of the resource comes from
+// there alone, so that nothing in a request can pretend to it.
+type scope struct{ *Request }
+
+// Prefixes of keys that end in the name of a tag. The name is matched without regard to case, as the rest of a key is.
+const (
+	principalTag   = "aws:principaltag/"
+	resourceTag    = "aws:resourcetag/"
+	iamResourceTag = "iam:resourcetag/"
+)
+
+// values returns the values of a key, whose name is in lower case; none if it is absent.
+// Source: IAM User Guide, "AWS global condition context keys".
+func (s scope) values(key string) []string {
+	if v, ok := s.Assumed.values[key]; ok {
+		return v
+	}
+	if v, known := s.own(key); known {
+		return v
+	}
+	if v, ok := s.Context.values[key]; ok {
+		return v
+	}
+	return s.Check.Context.values[key]
+}
+
+// own returns what the principal, the resource and the clock say. known is true for a key that only they can say something of.
+func (s scope) own(key string) (values []string, known bool) {
+	p := &s.Principal
+	if !strings.HasPrefix(key, "aws:") && !strings.HasPrefix(key, iamResourceTag) {
+		return nil, false
+	}
+	switch key {
+	case "aws:currenttime":
+		return stamp(s.Now), true
+	case "aws:epochtime":
+		if s.Now.IsZero() {
+			return nil, true
+		}
+		return []string{strconv.FormatInt(s.Now.Unix(), 10)}, true
+	case "aws:principalarn":
+		if p.Type == AssumedRole {
+			return one(p.RoleARN), true
+		}
+		return one(p.ARN), true
+	case "aws:principalaccount":
+		return one(p.Account), true
+	case "aws:principaltype":
+		return one(p.Type.String()), true
+	case "aws:principalisawsservice":
+		return one(strconv.FormatBool(p.Type == Service)), true
+	case "aws:principalservicename":
+		if p.Type == Service {
+			return one(p.Name), true
+		}
+		return nil, true
+	case "aws:userid":
+		return one(p.UserID), true
+	case "aws:username":
+		if p.Type == User {
+			return one(p.Name), true
+		}
+		return nil, true
+	case "aws:sourceidentity":
+		return one(p.SourceIdentity), true
+	case "aws:federatedprovider":
+		return one(p.Provider), true
+	case "aws:tokenissuetime":
+		return stamp(p.Issued), true
+	case "aws:multifactorauthpresent":
+		// Long-term credentials do not have it: that is not the same as false.
+		if p.Issued.IsZero() {
+			return nil, true
+		}
+		return one(strconv.FormatBool(!p.MFA.IsZero())), true
+	case "aws:multifactorauthage":
+		if p.MFA.IsZero() {
+			return nil, true
+		}
+		return one(strconv.FormatInt(int64(s.Now.Sub(p.MFA)/time.Second), 10)), true
+	case "aws:resourceaccount":
+		return one(s.Check.owner()), true
+	}
+	for _, prefix := range [...]string{resourceTag, iamResourceTag} {
+		if name, ok := strings.CutPrefix(key, prefix); ok {
+			return tagged(s.Check.Tags, name), true
+		}
+	}
+	if name, ok := strings.CutPrefix(key, principalTag); ok {
+		return tagged(p.Tags, name), true
+	}
+	return nil, false
+}
+
+// tagged returns the values of the tags with a name that is given in lower case.
+func tagged(tags map[string]string, name string) []string {
+	var out []string
+	for k, v := range tags {
+		if equalFold(k, name) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func one(v string) []string {
+	if v == "" {
+		return nil
+	}
+	return []string{v}
+}
+
+func stamp(t time.Time) []string {
+	if t.IsZero() {
+		return nil
+	}
+	return []string{t.UTC().Format(time.RFC3339)}
+}

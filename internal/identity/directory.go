@@ -1,0 +1,333 @@
+// Package identity knows who an access key belongs to and what they may do: users, groups, roles and their policies, which are kept in the
+// records, the account root, whose key pair is kept in a file, and sessions.
+//
+// What is recorded of an account is held in memory as an immutable View. At most verifyEvery after another process has changed it, a view is read
+// anew before it is used again; where that cannot be found out, everybody is unknown.
+package identity
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"darkroom/internal/arn"
+	"darkroom/internal/iam"
+	"darkroom/internal/secret"
+	"darkroom/internal/sigv4"
+	"darkroom/internal/store"
+)
+
+// verifyEvery is how long a view is used without asking whether it is still so.
+const verifyEvery = 500 * time.Millisecond
+
+// maxStale is how often a change is tried that others overtake.
+const maxStale = 8
+
+// ErrNoAccount is returned for an account that the installation does not have.
+var ErrNoAccount = errors.New("the installation has no such account")
+
+// Account is an account of the installation.
+type Account struct {
+	ID   string // 12 digits
+	Root Root
+	// GuardRails are the service control policies of the account; nil means none.
+	GuardRails []*iam.Policy
+}
+
+// Options are what a Directory works with. All but Now are needed.
+type Options struct {
+	Accounts []Account // the first one is the main account
+	Store    store.Identities
+	// Master is the key that secrets and session tokens are sealed under.
+	Master secret.Bytes
+	Log    *slog.Logger
+	Now    func() time.Time // nil means time.Now
+}
+
+// Directory finds the owner of an access key, and changes who there is. It is safe for concurrent use.
+type Directory struct {
+	store  store.Identities
+	now    func() time.Time
+	log    *slog.Logger
+	sealer *secret.Sealer
+	tokens *tokens
+	// Sessions are those of leases and probes.
+	Sessions *Sessions
+
+	order    []string
+	accounts map[string]*accountState
+	roots    map[string]*accountState // by access key id of the root
+	owners   sync.Map                 // account by access key id of a user, as far as it is known
+	uses     uses
+}
+
+// accountState is an account with its view of the moment.
+type accountState struct {
+	Account
+	view atomic.Pointer[View]
+	// mu is held while the view is verified, read anew or changed; never while a request only uses it.
+	mu    sync.Mutex
+	heard atomic.Int64 // when the view was last known to be so, in nanoseconds of the clock
+}
+
+// New returns a directory. Nothing is read yet: Prepare makes what an account has from its first day.
+func New(o Options) (*Directory, error) {
+	if len(o.Accounts) == 0 || o.Store == nil || o.Log == nil {
+		return nil, errors.New("a directory needs Accounts, Store and Log")
+	}
+	sealer, err := newSealer(o.Master, "identity secrets")
+	if err != nil {
+		return nil, err
+	}
+	d := &Directory{store: o.Store, now: o.Now, log: o.Log, sealer: sealer, accounts: make(map[string]*accountState), roots: make(map[string]*accountState)}
+	if d.now == nil {
+		d.now = time.Now
+	}
+	if d.tokens, err = newTokens(o.Master); err != nil {
+		return nil, err
+	}
+	for _, a := range o.Accounts {
+		s := &accountState{Account: a}
+		s.heard.Store(-int64(time.Hour))
+		if d.accounts[a.ID] != nil || !isAccount(a.ID) {
+			return nil, fmt.Errorf("the account %q is given twice or has not 12 digits", a.ID)
+		}
+		d.accounts[a.ID], d.order = s, append(d.order, a.ID)
+		if id := a.Root.AccessKeyID; id != "" && a.Root.SecretAccessKey.Len() > 0 {
+			if d.roots[id] != nil {
+				return nil, fmt.Errorf("two accounts have the root access key %s", id)
+			}
+			d.roots[id] = s
+		}
+	}
+	d.Sessions = &Sessions{directory: d, open: make(map[string]session)}
+	d.uses.init()
+	return d, nil
+}
+
+func isAccount(id string) bool {
+	return len(id) == 12 && !slices.ContainsFunc([]byte(id), func(c byte) bool { return c < '0' || c > '9' })
+}
+
+// Accounts returns the accounts of the installation, the main one first.
+func (d *Directory) Accounts() []string { return slices.Clone(d.order) }
+
+// View returns who there is in an account. It is at most verifyEvery old where another process changes the records, and never older than
+// what this process changed.
+func (d *Directory) View(ctx context.Context, account string) (*View, error) {
+	s := d.accounts[account]
+	if s == nil {
+		return nil, ErrNoAccount
+	}
+	if v := s.view.Load(); v != nil && d.fresh(s) {
+		return v, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if v := s.view.Load(); v != nil && d.fresh(s) {
+		return v, nil
+	}
+	return d.verify(ctx, s)
+}
+
+// fresh says whether the view was verified a short time ago. A clock that was set back makes nothing fresh.
+func (d *Directory) fresh(s *accountState) bool {
+	age := d.now().UnixNano() - s.heard.Load()
+	return age >= 0 && age < int64(verifyEvery)
+}
+
+// verify asks the records whether the view is still so, and reads it anew if not. s.mu is held.
+func (d *Directory) verify(ctx context.Context, s *accountState) (*View, error) {
+	ctx = context.WithoutCancel(ctx) // others wait for the answer too
+	asked := d.now().UnixNano()
+	v := s.view.Load()
+	if v != nil {
+		n, err := d.store.Generation(ctx, s.ID)
+		if err != nil {
+			return nil, fmt.Errorf("ask for the generation of identities: %w", err)
+		}
+		if n == v.generation {
+			s.heard.Store(asked)
+			return v, nil
+		}
+	}
+	records, n, err := d.store.LoadIdentities(ctx, s.ID)
+	if err != nil {
+		return nil, fmt.Errorf("read the identities: %w", err)
+	}
+	all := make(map[Kind]map[string]*Entity)
+	for _, r := range records {
+		if Kind(r.Kind) == useKind {
+			d.uses.load(r)
+			continue
+		}
+		e := new(Entity)
+		if err := json.Unmarshal(r.Record, e); err != nil {
+			return nil, fmt.Errorf("read the record of %s %s: %w", r.Kind, r.ID, err)
+		}
+		if err := d.prepare(s.ID, e); err != nil {
+			return nil, err
+		}
+		if all[e.Kind] == nil {
+			all[e.Kind] = make(map[string]*Entity)
+		}
+		all[e.Kind][e.ID] = e
+	}
+	v = newView(s.ID, n, all)
+	d.publish(s, v, asked)
+	return v, nil
+}
+
+// publish makes a view the one in use. s.mu is held.
+func (d *Directory) publish(s *accountState, v *View, asked int64) {
+	for id := range v.byKey {
+		d.owners.Store(id, s.ID)
+	}
+	s.view.Store(v)
+	s.heard.Store(asked)
+}
+
+// prepare makes a record ready for use: its documents compiled, its secrets opened.
+func (d *Directory) prepare(account string, e *Entity) error {
+	e.compile(account)
+	for i := range e.Keys {
+		k := &e.Keys[i]
+		plain, err := d.sealer.Open(bound(account, e.ID, k.ID), k.Sealed)
+		if err != nil {
+			return fmt.Errorf("open the secret of access key %s: %w", k.ID, err)
+		}
+		k.secret = secret.New(plain)
+	}
+	return nil
+}
+
+// bound is the additional data of a sealed value: where it stands.
+func bound(account, owner, id string) []byte {
+	return fmt.Appendf(nil, "%s\x00identities\x00%s\x00%s", account, owner, id)
+}
+
+// Change lets do change who there is in an account, and records the change durably, before anybody sees it. An error of do is returned and nothing
+// is changed. do may run more than once, and must not keep the view.
+func (d *Directory) Change(ctx context.Context, account string, do func(*View) error) error {
+	s := d.accounts[account]
+	if s == nil {
+		return ErrNoAccount
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for range maxStale {
+		base, err := d.verify(ctx, s)
+		if err != nil {
+			return err
+		}
+		next := base.begin()
+		if err := do(next); err != nil {
+			return err
+		}
+		if len(next.changed) == 0 && len(next.dropped) == 0 {
+			return nil
+		}
+		for e := range next.changed {
+			if err := d.prepare(account, e); err != nil {
+				return err
+			}
+		}
+		put, drop, err := next.records()
+		if err != nil {
+			return err
+		}
+		asked := d.now().UnixNano()
+		n, err := d.store.ChangeIdentities(ctx, account, base.generation, put, drop)
+		if errors.Is(err, store.ErrStale) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("record the change of identities: %w", err)
+		}
+		d.publish(s, newView(account, n, next.byID), asked)
+		return nil
+	}
+	return fmt.Errorf("record the change of identities: %w", store.ErrStale)
+}
+
+// NewAccessKey makes an access key for a user, whose secret is returned here and never again.
+func (d *Directory) NewAccessKey(account string, user *Entity) (AccessKey, secret.Bytes, error) {
+	k := AccessKey{ID: longTerm + randomID(16), Created: d.now().UTC(), Active: true, secret: newSecret()}
+	var err error
+	k.Sealed, err = d.sealer.Seal(bound(account, user.ID, k.ID), k.secret.Reveal())
+	return k, k.secret, err
+}
+
+// SealSeed seals the seed of an MFA device of an account.
+func (d *Directory) SealSeed(account string, device *Entity, seed secret.Bytes) (err error) {
+	device.Seed, err = d.sealer.Seal(bound(account, device.ID, "seed"), seed.Reveal())
+	return err
+}
+
+// OpenSeed opens the seed of an MFA device.
+func (d *Directory) OpenSeed(account string, device *Entity) (secret.Bytes, error) {
+	plain, err := d.sealer.Open(bound(account, device.ID, "seed"), device.Seed)
+	return secret.New(plain), err
+}
+
+// Find returns the key and the owner of an access key id. token is what the request shows beside it: the keys of sessions stand in their tokens. A
+// nil key says that there is no such key, or none that is active; whether a temporary one has ended is for sigv4 to decide, by Key.Expiry.
+// An error says that it cannot be known now.
+func (d *Directory) Find(ctx context.Context, accessKeyID, token string) (*sigv4.Key, iam.Principal, error) {
+	if s := d.roots[accessKeyID]; s != nil {
+		return &sigv4.Key{Secret: s.Root.SecretAccessKey}, d.root(s, accessKeyID), nil
+	}
+	if len(accessKeyID) != len(longTerm)+16 {
+		return nil, iam.Principal{}, nil
+	}
+	switch accessKeyID[:len(longTerm)] {
+	case longTerm:
+		return d.findUser(ctx, accessKeyID)
+	case temporary:
+		if o, ok := d.Sessions.find(accessKeyID); ok {
+			return d.resume(ctx, o)
+		}
+		if o, ok := d.tokens.open(accessKeyID, token); ok {
+			return d.resume(ctx, o)
+		}
+	}
+	return nil, iam.Principal{}, nil
+}
+
+func (d *Directory) root(s *accountState, accessKeyID string) iam.Principal {
+	return iam.Principal{
+		Type: iam.Root, Account: s.ID, ARN: arn.Root(s.ID), UserID: s.ID, AccessKeyID: accessKeyID, GuardRails: s.GuardRails,
+	}
+}
+
+// findUser finds the user of a long-term key.
+func (d *Directory) findUser(ctx context.Context, accessKeyID string) (*sigv4.Key, iam.Principal, error) {
+	accounts := d.order
+	if a, ok := d.owners.Load(accessKeyID); ok {
+		accounts = []string{a.(string)}
+	}
+	for _, a := range accounts {
+		v, err := d.View(ctx, a)
+		if err != nil {
+			return nil, iam.Principal{}, err
+		}
+		u := v.ByAccessKey(accessKeyID)
+		if u == nil {
+			continue
+		}
+		i := slices.IndexFunc(u.Keys, func(k AccessKey) bool { return k.ID == accessKeyID })
+		if !u.Keys[i].Active {
+			return nil, iam.Principal{}, nil
+		}
+		p := v.principal(u)
+		p.AccessKeyID, p.GuardRails = accessKeyID, d.accounts[a].GuardRails
+		return &sigv4.Key{Secret: u.Keys[i].secret}, p, nil
+	}
+	return nil, iam.Principal{}, nil
+}
