@@ -37,8 +37,10 @@ type Voucher interface {
 type Operation struct {
 	// Name is the action's name for logs and audit, such as CreateJob.
 	Name string
-	// Checks are all authorized, in order, before Serve; an operation with no checks is denied.
+	// Checks are all authorized, in order, before Serve; an operation with no checks is denied, unless AnyCaller says so.
 	Checks []iam.Check
+	// AnyCaller says that the operation has no checks on purpose: everybody who has signed the request may, whatever policies say.
+	AnyCaller bool
 	// Serve carries the operation out and writes the answer, or returns an error for Refuse if nothing is written yet.
 	Serve func(w http.ResponseWriter, r *http.Request) error
 }
