@@ -22,7 +22,7 @@ var order = []string{
 	// ground
 	"media", "arn", "secret", "mediaconvert", "awsquery",
 	// pure: one package for each specification
-	"sigv4", "iam", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls",
+	"sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls",
 	// doors: each the only way to one outside thing
 	"sandbox", "secret/keyfile", "egress", "origin", "blob", "blob/blobtest", "blob/plain", "blob/dir", "blob/s3", "audit", "store", "store/storetest", "store/sqlite", "pki",
 	// engines
@@ -32,7 +32,7 @@ var order = []string{
 }
 
 // pure packages have no outside: what they are given is all they know.
-var pure = []string{"media", "arn", "mediaconvert", "awsquery", "sigv4", "iam", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls"}
+var pure = []string{"media", "arn", "mediaconvert", "awsquery", "sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls"}
 
 type pkg struct {
 	ImportPath, Dir string
