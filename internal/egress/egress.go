@@ -27,6 +27,7 @@ type Purpose string
 const (
 	Storage Purpose = "storage" // an external S3 endpoint
 	Input   Purpose = "input"   // what a job or a probe reads over HTTP(S)
+	OIDC    Purpose = "oidc"    // the configuration and keys of an OpenID Connect provider
 )
 
 // Rule opens addresses that are not public. A rule without Ports or without purposes opens nothing.
