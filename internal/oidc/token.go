@@ -35,7 +35,7 @@ func parse(s string) (*token, error) {
 	if len(s) < MinToken || len(s) > MaxToken {
 		return nil, invalid("its length is not from 4 to 20000")
 	}
-	parts := strings.Split(s, ".")
+	parts := strings.SplitN(s, ".", 4)
 	if len(parts) != 3 {
 		return nil, invalid("it does not have three parts")
 	}
