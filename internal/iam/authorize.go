@@ -1,8 +1,8 @@
 package iam
 
 import (
-	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Authorize decides a request. The zero value of everything is denied, and so is what cannot be read.
@@ -21,12 +21,7 @@ func authorize(r *Request, trace tracer) Decision {
 	if source := r.fault(); source != "" {
 		return Decision{Source: source}
 	}
-	p := &r.Principal
-	e := evaluation{scope: scope{r}, action: lower(r.Check.Action), trace: trace}
-	e.vendor, e.name, _ = strings.Cut(e.action, ":")
-	if r.Check.Resource != "*" {
-		e.resource = strings.SplitN(r.Check.Resource, ":", arnParts)
-	}
+	p, e := &r.Principal, newEvaluation(r, trace)
 
 	rails := finding{source: GuardRail, allowed: byName}
 	if p.GuardRails != nil && p.Type != Service {
@@ -48,7 +43,7 @@ func authorize(r *Request, trace tracer) Decision {
 	found := [...]finding{rails, resource, identity, boundary, session}
 	for _, f := range found {
 		if f.denied {
-			return Decision{Effect: Deny, Source: f.source, Policy: f.policy, Sid: f.sid}
+			return f.decision(Deny)
 		}
 	}
 	for _, f := range found {
@@ -57,26 +52,23 @@ func authorize(r *Request, trace tracer) Decision {
 		}
 	}
 	lacking := func(s Source) Decision { return Decision{Source: s} }
-	granted := func(f finding) Decision {
-		return Decision{Effect: Allow, Source: f.source, Policy: f.policy, Sid: f.sid}
-	}
 	switch {
 	case rails.allowed == unnamed:
 		return lacking(GuardRail)
 	case p.Type == Root && assumes(e.action):
 		return lacking(RootAccount) // "Roles may not be assumed by root accounts."
-	case needsPolicy(e.action) && resource.allowed == unnamed:
-		return lacking(Resource)
+	case resource.allowed == unnamed && (needsPolicy(e.action) || e.vendor == "kms" && r.Check.Policy != nil):
+		return lacking(Resource) // the policies of roles and of keys must allow themselves
 	case p.Type == Service || p.Type == WebIdentity:
 		if resource.allowed == byName {
-			return granted(resource)
+			return resource.decision(Allow)
 		}
 		return lacking(Resource)
 	}
 	// A resource that names the user or the session itself lets it in whatever else is silent; one that names the role leaves the role's
 	// bounds in force; one that names the account leaves it to the account's own policies.
 	if resource.allowed == byName {
-		return granted(resource)
+		return resource.decision(Allow)
 	}
 	grant := resource
 	if resource.allowed < byRole {
@@ -94,7 +86,7 @@ func authorize(r *Request, trace tracer) Decision {
 	case session.allowed == unnamed:
 		return lacking(Session)
 	}
-	return granted(grant)
+	return grant.decision(Allow)
 }
 
 // assumes says whether an action opens a session of a role.
@@ -124,12 +116,12 @@ func (r *Request) fault() Source {
 		return Malformed
 	}
 	vendor, name, ok := strings.Cut(c.Action, ":")
-	if !ok || vendor == "" || name == "" || !only(vendor, letters+"-") || !only(name, letters+"-_") {
+	if !ok || !utf8.ValidString(c.Resource) || vendor == "" || name == "" || !only(vendor, letters+"-") || !only(name, letters+"-_") {
 		return Malformed
 	}
 	if c.Resource != "*" {
-		parts := strings.SplitN(c.Resource, ":", arnParts)
-		if len(parts) != arnParts || parts[0] != "arn" || parts[1] == "" || parts[2] == "" || parts[5] == "" {
+		parts, ok := cutARN(c.Resource)
+		if !ok || parts[0] != "arn" || parts[1] == "" || parts[2] == "" || parts[5] == "" {
 			return Malformed
 		}
 		if p.Type != Service && c.owner() != p.Account && parts[4] != awsOwned {
@@ -144,7 +136,7 @@ const awsOwned = "aws"
 
 // owner is the account that the resource of a check belongs to; empty if nobody said.
 func (c *Check) owner() string {
-	if parts := strings.SplitN(c.Resource, ":", arnParts); len(parts) == arnParts && parts[4] != "" {
+	if parts, ok := cutARN(c.Resource); ok && parts[4] != "" {
 		return parts[4]
 	}
 	return c.Owner
@@ -158,6 +150,15 @@ type evaluation struct {
 	trace                tracer
 }
 
+func newEvaluation(r *Request, trace tracer) evaluation {
+	e := evaluation{scope: scope{r}, action: lower(r.Check.Action), trace: trace}
+	e.vendor, e.name, _ = strings.Cut(e.action, ":")
+	if r.Check.Resource != "*" {
+		e.resource = strings.SplitN(r.Check.Resource, ":", arnParts)
+	}
+	return e
+}
+
 // finding is what one kind of policy says of a request.
 type finding struct {
 	source     Source
@@ -165,7 +166,16 @@ type finding struct {
 	denied     bool
 	allowed    standing // the most direct one
 	policy     string
-	sid        string
+	statement  *Statement // that allows or denies
+}
+
+// decision is the one that a finding makes.
+func (f *finding) decision(effect Effect) Decision {
+	d := Decision{Effect: effect, Source: f.source, Policy: f.policy}
+	if f.statement != nil {
+		d.Sid = f.statement.Name()
+	}
+	return d
 }
 
 // policies unites the findings of several policies: what one allows is allowed.
@@ -191,7 +201,7 @@ func (e *evaluation) policies(source Source, all []*Policy) finding {
 // policy finds what one policy says: the first Deny that applies, else the most direct Allow.
 func (e *evaluation) policy(source Source, p *Policy) finding {
 	out := finding{source: source}
-	if p == nil || !p.readable {
+	if p == nil || !p.readable || (p.Kind == IdentityPolicy) == (source == Resource) {
 		out.unreadable = true
 		if p != nil {
 			out.policy = p.Name
@@ -199,14 +209,11 @@ func (e *evaluation) policy(source Source, p *Policy) finding {
 		return out
 	}
 	out.policy = p.Name
-	candidates := p.concerning(e.action)
+	candidates := p.concerning(e.vendor)
 	if e.trace != nil {
-		candidates = make([]*Statement, len(p.Statements))
-		for i := range p.Statements {
-			candidates[i] = &p.Statements[i]
-		}
+		candidates = p.all
 	}
-	for _, s := range candidates {
+	for s := range candidates {
 		if s.Effect == Allow && out.allowed == byName && e.trace == nil {
 			continue
 		}
@@ -218,13 +225,13 @@ func (e *evaluation) policy(source Source, p *Policy) finding {
 		case named == unnamed:
 		case s.Effect == Deny:
 			if !out.denied {
-				out.denied, out.sid = true, s.Name()
+				out.denied, out.statement = true, s
 			}
 			if e.trace == nil {
 				return out
 			}
 		case named > out.allowed && !out.denied:
-			out.allowed, out.sid = named, s.Name()
+			out.allowed, out.statement = named, s
 		}
 	}
 	return out
@@ -243,7 +250,7 @@ func (e *evaluation) applies(s *Statement) (standing, miss) {
 	switch {
 	case named == unnamed:
 		return unnamed, miss{element: "Principal"}
-	case slices.ContainsFunc(s.actions, func(a actionPattern) bool { return a.match(e.vendor, e.name) }) == s.negatedActions():
+	case !e.concerns(s):
 		return unnamed, miss{element: "Action"}
 	case s.resources != nil && !e.covers(s):
 		return unnamed, miss{element: "Resource"}
@@ -262,18 +269,28 @@ func (e *evaluation) applies(s *Statement) (standing, miss) {
 	return named, miss{}
 }
 
+// concerns says whether the actions of a statement have that of the request.
+func (e *evaluation) concerns(s *Statement) bool {
+	for i := range s.actions {
+		if s.actions[i].match(e.vendor, e.name) {
+			return !s.negatedActions()
+		}
+	}
+	return s.negatedActions()
+}
+
 // covers says whether the resources of a statement have that of the request. A pattern whose variable has no value matches nothing; where
-// matching is what exempts from a statement, an Allow then does not apply, and a Deny does.
+// matching is what exempts from a statement, an Allow then does not apply, and a Deny does. So it is where a variable cannot be read.
 func (e *evaluation) covers(s *Statement) bool {
-	blank := false
+	doubtful := false
 	for i := range s.resources {
 		matched, resolved := s.resources[i].match(e.resource, e.scope)
-		if matched {
+		if matched == yes {
 			return s.NotResources == nil
 		}
-		blank = blank || !resolved
+		doubtful = doubtful || matched == unreadable || !resolved && s.NotResources != nil
 	}
-	if blank && s.NotResources != nil {
+	if doubtful {
 		return s.Effect == Deny
 	}
 	return s.NotResources != nil

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"math/big"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // truth is what is known of a part of a statement. What cannot be read neither holds nor fails: an Allow with it does not apply, a Deny does.
@@ -64,7 +66,7 @@ type operand struct {
 // comparison reads the values of an operator and compares one value of a request with one of them.
 type comparison struct {
 	read  func(text string, variables bool) (operand, error)
-	holds func(value string, o operand, s scope) truth
+	holds func(value string, o *operand, s scope) truth
 }
 
 type operator struct {
@@ -157,6 +159,8 @@ func (c *Condition) holds(s scope) truth {
 		return no
 	case len(values) == 0:
 		return truthOf(c.ifExists || c.set == forAllValues || c.set == noSet && c.negated)
+	case c.set != noSet && !slices.ContainsFunc(values, func(v string) bool { return v != "" }):
+		return truthOf(c.set == forAllValues) // "the key values resolve to a null data set, such as an empty string"
 	case c.set == noSet && len(values) > 1:
 		return unreadable
 	case c.set == noSet:
@@ -180,17 +184,20 @@ func (c *Condition) holds(s scope) truth {
 
 // holdsFor compares one value of the request with all of the condition.
 func (c *Condition) holdsFor(value string, s scope) truth {
+	if !utf8.ValidString(value) {
+		return unreadable
+	}
 	found := no
-	for _, o := range c.operands {
-		switch c.compare.holds(value, o, s) {
+	for i := range c.operands {
+		switch c.compare.holds(value, &c.operands[i], s) {
 		case yes:
-			found = yes
+			return truthOf(!c.negated)
 		case unreadable:
-			return unreadable
+			found = unreadable
 		}
 	}
-	if c.negated {
-		return truthOf(found == no)
+	if c.negated && found == no {
+		return yes
 	}
 	return found
 }
@@ -209,14 +216,14 @@ func readLike(text string, variables bool) (operand, error) {
 func readIgnoreCase(text string, variables bool) (operand, error) { return readExact(text, variables) }
 
 // holdsExact compares strings. A variable without a value matches nothing.
-func holdsExact(value string, o operand, s scope) truth {
-	g, ok := o.text.resolve(s)
-	return truthOf(ok && g.match(value))
-}
+func holdsExact(value string, o *operand, s scope) truth { return o.text.match(value, s) }
 
-func holdsIgnoreCase(value string, o operand, s scope) truth {
-	g, ok := o.text.resolve(s)
-	return truthOf(ok && equalFold(g[0].text, value))
+func holdsIgnoreCase(value string, o *operand, s scope) truth {
+	g, resolved := o.text.resolve(s, len(value))
+	if resolved != yes {
+		return resolved
+	}
+	return truthOf(g != nil && equalFold(g[0].text, value))
 }
 
 // maxNumber bounds the digits of a number.
@@ -239,8 +246,8 @@ func readNumber(text string, _ bool) (operand, error) {
 	return operand{number: n}, err
 }
 
-func numeric(ok func(c int) bool) func(string, operand, scope) truth {
-	return func(value string, o operand, _ scope) truth {
+func numeric(ok func(c int) bool) func(string, *operand, scope) truth {
+	return func(value string, o *operand, _ scope) truth {
 		n, err := parseNumber(value)
 		if err != nil {
 			return unreadable
@@ -273,8 +280,8 @@ func readDate(text string, _ bool) (operand, error) {
 	return operand{time: t}, err
 }
 
-func date(ok func(c int) bool) func(string, operand, scope) truth {
-	return func(value string, o operand, _ scope) truth {
+func date(ok func(c int) bool) func(string, *operand, scope) truth {
+	return func(value string, o *operand, _ scope) truth {
 		t, err := parseDate(value)
 		if err != nil {
 			return unreadable
@@ -298,7 +305,7 @@ func readBool(text string, _ bool) (operand, error) {
 	return operand{truth: b}, err
 }
 
-func holdsBool(value string, o operand, _ scope) truth {
+func holdsBool(value string, o *operand, _ scope) truth {
 	b, err := parseBool(value)
 	if err != nil {
 		return unreadable
@@ -314,7 +321,7 @@ func readBinary(text string, _ bool) (operand, error) {
 	return operand{bytes: b}, nil
 }
 
-func holdsBinary(value string, o operand, _ scope) truth {
+func holdsBinary(value string, o *operand, _ scope) truth {
 	b, err := base64.StdEncoding.Strict().DecodeString(value)
 	if err != nil {
 		return unreadable
@@ -335,7 +342,7 @@ func readPrefix(text string, _ bool) (operand, error) {
 	return operand{prefix: p.Masked()}, nil
 }
 
-func holdsPrefix(value string, o operand, _ scope) truth {
+func holdsPrefix(value string, o *operand, _ scope) truth {
 	a, err := netip.ParseAddr(value)
 	if err != nil {
 		return unreadable
@@ -378,15 +385,30 @@ func splitARN(text string, variables bool) []string {
 	return append(parts, text[begin:])
 }
 
-func holdsARN(value string, o operand, s scope) truth {
-	parts := strings.SplitN(value, ":", arnParts)
-	if len(parts) != arnParts || parts[0] != "arn" {
+func holdsARN(value string, o *operand, s scope) truth {
+	parts, ok := cutARN(value)
+	if !ok || parts[0] != "arn" {
 		return unreadable
 	}
-	for i, t := range o.arn {
-		if g, ok := t.resolve(s); !ok || !g.match(parts[i]) {
+	all := yes
+	for i := range o.arn {
+		switch o.arn[i].match(parts[i], s) {
+		case no:
 			return no
+		case unreadable:
+			all = unreadable
 		}
 	}
-	return yes
+	return all
+}
+
+// cutARN is the six parts of an ARN; ok is false if there are fewer.
+func cutARN(s string) (parts [arnParts]string, ok bool) {
+	for i := range arnParts - 1 {
+		if parts[i], s, ok = strings.Cut(s, ":"); !ok {
+			return parts, false
+		}
+	}
+	parts[arnParts-1] = s
+	return parts, true
 }

@@ -73,7 +73,8 @@ func (d *Denied) Error() string {
 	switch {
 	case d.Decision.Effect == Deny:
 		text += " with an explicit deny in " + source
-	case d.Decision.Source == Identity, d.Decision.Source == Boundary, d.Decision.Source == Session, d.Decision.Source == GuardRail:
+	case d.Decision.Source == Identity, d.Decision.Source == Boundary, d.Decision.Source == Session, d.Decision.Source == GuardRail,
+		d.Decision.Source == Resource && !needsPolicy(lower(d.Check.Action)):
 		text += " because no " + string(d.Decision.Source) + " allows the " + d.Check.Action + " action"
 	}
 	return text

@@ -1,24 +1,36 @@
 package iam
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
 // glob is a pattern of literal pieces between stars. Each piece but the last matches at its leftmost place, which is never wrong, so there
-// is no going back: the time is linear in the text, for a piece with question marks times its length over 64.
+// is no going back: the time is linear in the text, for a piece with question marks times its length over 64. A nil glob matches nothing.
 type glob []piece
 
 // piece is text between two stars, in which question marks stand for one character each.
 type piece struct {
-	text  string         // when there are no question marks
-	runes []rune         // otherwise; anyRune is a question mark
-	masks map[rune]words // for a search: at which places of runes a character may stand
-	wild  words          // the same for a character that is in no mask
+	text   string // when there are no question marks
+	runes  []rune // otherwise; anyRune is a question mark
+	search *search
+}
+
+// search is what it takes to find a piece with question marks: where in it a character may stand. A character that stands in many places has a set
+// of them, others a list: all together are no larger than the piece.
+type search struct {
+	wild  words // the places of question marks
+	masks map[rune]words
+	lists map[rune][]int
 }
 
 // words is a set of places in a piece, as bits.
 type words []uint64
+
+func (w words) has(i int) bool { return w[i/64]&(1<<(i%64)) != 0 }
+
+func (w words) add(i int) { w[i/64] |= 1 << (i % 64) }
 
 const anyRune rune = -1
 
@@ -41,7 +53,9 @@ func newGlob(parts []part) glob {
 	var g glob
 	var text []part
 	end := func() {
-		g = append(g, newPiece(text))
+		if len(g) == 0 || len(text) > 0 { // several stars are one
+			g = append(g, newPiece(text))
+		}
 		text = nil
 	}
 	for _, p := range parts {
@@ -51,7 +65,12 @@ func newGlob(parts []part) glob {
 			text = append(text, p)
 		}
 	}
-	end()
+	g = append(g, newPiece(text))
+	for i := 1; i < len(g)-1; i++ { // the others have their places
+		if g[i].runes != nil {
+			g[i].search = newSearch(g[i].runes)
+		}
+	}
 	return g
 }
 
@@ -71,29 +90,39 @@ func newPiece(parts []part) piece {
 	if !marks {
 		return piece{text: text.String()}
 	}
-	size := (len(p.runes) + 63) / 64
-	p.wild, p.masks = make(words, size), make(map[rune]words)
-	for i, r := range p.runes {
+	return p
+}
+
+func newSearch(runes []rune) *search {
+	size := (len(runes) + 63) / 64
+	f := &search{make(words, size), make(map[rune]words), make(map[rune][]int)}
+	for i, r := range runes {
 		if r == anyRune {
-			p.wild[i/64] |= 1 << (i % 64)
+			f.wild.add(i)
+		} else {
+			f.lists[r] = append(f.lists[r], i)
 		}
 	}
-	for i, r := range p.runes {
-		if r == anyRune {
+	for r, list := range f.lists {
+		if len(list) < size {
 			continue
 		}
-		if p.masks[r] == nil {
-			p.masks[r] = append(words(nil), p.wild...)
+		mask := slices.Clone(f.wild)
+		for _, i := range list {
+			mask.add(i)
 		}
-		p.masks[r][i/64] |= 1 << (i % 64)
+		f.masks[r] = mask
+		delete(f.lists, r)
 	}
-	return p
+	return f
 }
 
 // match matches the whole of s.
 func (g glob) match(s string) bool {
-	first, last := g[0], g[len(g)-1]
-	n := first.prefix(s)
+	if g == nil {
+		return false
+	}
+	n := g[0].prefix(s)
 	if n < 0 {
 		return false
 	}
@@ -101,12 +130,12 @@ func (g glob) match(s string) bool {
 		return n == len(s)
 	}
 	s = s[n:]
-	if n = last.suffix(s); n < 0 {
+	if n = g[len(g)-1].suffix(s); n < 0 {
 		return false
 	}
 	s = s[:len(s)-n]
-	for _, p := range g[1 : len(g)-1] {
-		if n = p.find(s); n < 0 {
+	for i := 1; i < len(g)-1; i++ {
+		if n = g[i].find(s); n < 0 {
 			return false
 		}
 		s = s[n:]
@@ -115,7 +144,7 @@ func (g glob) match(s string) bool {
 }
 
 // prefix returns how many bytes of s the piece matches at its beginning, -1 if it does not.
-func (p piece) prefix(s string) int {
+func (p *piece) prefix(s string) int {
 	if p.runes == nil {
 		if strings.HasPrefix(s, p.text) {
 			return len(p.text)
@@ -134,7 +163,7 @@ func (p piece) prefix(s string) int {
 }
 
 // suffix returns how many bytes of s the piece matches at its end, -1 if it does not.
-func (p piece) suffix(s string) int {
+func (p *piece) suffix(s string) int {
 	if p.runes == nil {
 		if strings.HasSuffix(s, p.text) {
 			return len(p.text)
@@ -154,7 +183,7 @@ func (p piece) suffix(s string) int {
 
 // find returns where the leftmost match of the piece in s ends, -1 if there is none. With question marks it is the Shift-And algorithm (Baeza-Yates
 // and Gonnet 1992): bit i of state says that the characters up to here match the first i+1 of the piece.
-func (p piece) find(s string) int {
+func (p *piece) find(s string) int {
 	if p.runes == nil {
 		if i := strings.Index(s, p.text); i >= 0 {
 			return i + len(p.text)
@@ -162,21 +191,26 @@ func (p piece) find(s string) int {
 		return -1
 	}
 	last := len(p.runes) - 1
-	state := make(words, len(p.wild))
+	state, shifted := make(words, len(p.search.wild)), make(words, len(p.search.wild))
 	for i, n := 0, 0; i < len(s); i += n {
 		var r rune
 		r, n = utf8.DecodeRuneInString(s[i:])
-		mask, ok := p.masks[r]
+		mask, ok := p.search.masks[r]
 		if !ok {
-			mask = p.wild
+			mask = p.search.wild
 		}
 		carry := uint64(1)
 		for w := range state {
-			next := state[w] >> 63
-			state[w] = (state[w]<<1 | carry) & mask[w]
-			carry = next
+			shifted[w] = state[w]<<1 | carry
+			carry = state[w] >> 63
+			state[w] = shifted[w] & mask[w]
 		}
-		if state[last/64]&(1<<(last%64)) != 0 {
+		for _, place := range p.search.lists[r] {
+			if shifted.has(place) {
+				state.add(place)
+			}
+		}
+		if state.has(last) {
 			return i + n
 		}
 	}

@@ -137,9 +137,7 @@ func lower(s string) string {
 		if s[i] >= 'A' && s[i] <= 'Z' {
 			b := []byte(s)
 			for ; i < len(b); i++ {
-				if b[i] >= 'A' && b[i] <= 'Z' {
-					b[i] += 'a' - 'A'
-				}
+				b[i] = lowerByte(b[i])
 			}
 			return string(b)
 		}
@@ -148,4 +146,21 @@ func lower(s string) string {
 }
 
 // equalFold compares without regard to the case of ASCII letters.
-func equalFold(a, b string) bool { return len(a) == len(b) && lower(a) == lower(b) }
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		if lowerByte(a[i]) != lowerByte(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func lowerByte(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}

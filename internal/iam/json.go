@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -19,6 +20,8 @@ const (
 	// maxFaults is how many faults of a document are told.
 	maxFaults = 20
 )
+
+const notJSON = "Syntax errors in policy: the document is no JSON here"
 
 // Fault is one mistake in a document.
 type Fault struct {
@@ -82,25 +85,41 @@ func (n *node) get(name string) *node {
 	return nil
 }
 
-// reader collects the faults of a document.
+// reader collects the mistakes of a document, as they are found.
 type reader struct {
 	document string
-	faults   []Fault
+	mistakes []mistake
 }
 
-// fail notes a fault at n.
+type mistake struct {
+	path    string
+	offset  int
+	message string
+}
+
+// fail notes a mistake at n.
 func (r *reader) fail(n *node, format string, args ...any) {
 	r.failAt(n.path, n.offset, format, args...)
 }
 
 func (r *reader) failAt(path string, offset int, format string, args ...any) {
-	if len(r.faults) >= maxFaults {
-		return
+	r.mistakes = append(r.mistakes, mistake{path, offset, fmt.Sprintf(format, args...)})
+}
+
+// err tells the first mistakes in the order of the document; nil if there are none.
+func (r *reader) err() error {
+	if len(r.mistakes) == 0 {
+		return nil
 	}
-	before := r.document[:min(offset, len(r.document))]
-	line := strings.Count(before, "\n") + 1
-	column := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
-	r.faults = append(r.faults, Fault{path, line, column, fmt.Sprintf(format, args...)})
+	slices.SortStableFunc(r.mistakes, func(a, b mistake) int { return a.offset - b.offset })
+	e := new(DocumentError)
+	for _, m := range r.mistakes[:min(len(r.mistakes), maxFaults)] {
+		before := r.document[:m.offset]
+		line := strings.Count(before, "\n") + 1
+		column := utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
+		e.Faults = append(e.Faults, Fault{m.path, line, column, m.message})
+	}
+	return e
 }
 
 // read parses the JSON of the document strictly: UTF-8, no member twice, nothing behind the value, bounded. It returns nil after a fault.
@@ -116,11 +135,11 @@ func (r *reader) read() *node {
 	d := json.NewDecoder(strings.NewReader(r.document))
 	d.UseNumber()
 	n := r.value(d, "", 0)
-	if len(r.faults) > 0 {
+	if len(r.mistakes) > 0 {
 		return nil
 	}
-	if _, err := d.Token(); err != io.EOF {
-		r.failAt("", int(d.InputOffset()), "something stands behind the policy")
+	if at := r.begin(d); at < len(r.document) {
+		r.failAt("", at, "something stands behind the policy")
 		return nil
 	}
 	return n
@@ -135,12 +154,16 @@ func (r *reader) value(d *json.Decoder, path string, depth int) *node {
 	}
 	token, err := d.Token()
 	if err != nil {
-		r.failAt("", int(d.InputOffset()), "Syntax errors in policy: the document is no JSON here")
+		r.failAt("", n.offset, notJSON)
 		return nil
 	}
 	switch t := token.(type) {
 	case string:
 		n.kind, n.text = stringNode, t
+		if loneSurrogate(r.document[n.offset:d.InputOffset()]) {
+			r.fail(n, "Syntax errors in policy: half of a surrogate pair is no character")
+			return nil
+		}
 	case json.Number:
 		n.kind, n.text = numberNode, t.String()
 	case bool:
@@ -191,8 +214,9 @@ func (r *reader) object(d *json.Decoder, n *node, depth int) *node {
 
 // end reads the bracket that closes n.
 func (r *reader) end(d *json.Decoder, n *node) *node {
+	at := r.begin(d)
 	if _, err := d.Token(); err != nil {
-		r.failAt("", int(d.InputOffset()), "Syntax errors in policy: the document ends too early")
+		r.failAt("", at, notJSON)
 		return nil
 	}
 	return n
@@ -203,6 +227,38 @@ func (r *reader) begin(d *json.Decoder) int {
 	at := int(d.InputOffset())
 	rest := r.document[at:]
 	return at + len(rest) - len(strings.TrimLeft(rest, " \t\r\n,:"))
+}
+
+// loneSurrogate says whether a JSON string has an escaped half of a surrogate pair without the other, which decoders replace by U+FFFD: the string
+// would be another than the one that was written.
+func loneSurrogate(raw string) bool {
+	for {
+		i := strings.IndexByte(raw, '\\')
+		if i < 0 {
+			return false
+		}
+		first := escaped(raw[i:])
+		if first == 0 {
+			raw = raw[i+2:]
+			continue
+		}
+		raw = raw[i+6:]
+		if utf16.IsSurrogate(first) {
+			if utf16.DecodeRune(first, escaped(raw)) == utf8.RuneError {
+				return true
+			}
+			raw = raw[6:]
+		}
+	}
+}
+
+// escaped reads the escape \uXXXX that s begins with; 0 if it begins with none.
+func escaped(s string) rune {
+	if len(s) < 6 || s[:2] != `\u` {
+		return 0
+	}
+	n, _ := strconv.ParseUint(s[2:6], 16, 16) // the decoder has seen that these are digits
+	return rune(n)
 }
 
 // compact returns a document without the white space between its tokens, which is what IAM's quotas count.

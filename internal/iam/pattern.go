@@ -29,7 +29,7 @@ func newActionPattern(text string) (actionPattern, error) {
 }
 
 // match matches an action in lower case.
-func (p actionPattern) match(vendor, name string) bool {
+func (p *actionPattern) match(vendor, name string) bool {
 	if p.vendor == "" {
 		return true
 	}
@@ -81,20 +81,20 @@ func newResourcePattern(text string, variables bool) (resourcePattern, error) {
 	return p, nil
 }
 
-// match matches an ARN that was split into its parts; nil is a request that names no resource. resolved is false where a variable of the pattern
-// has no value.
-func (p *resourcePattern) match(parts []string, s scope) (matched, resolved bool) {
+// match matches an ARN that was split into its parts; nil is a request that names no resource. resolved is false where the pattern does not match
+// because a variable of it has no value.
+func (p *resourcePattern) match(parts []string, s scope) (matched truth, resolved bool) {
 	if p.all || parts == nil {
-		return p.all, true
+		return truthOf(p.all), true
 	}
-	last, ok := p.parts[arnParts-1].resolve(s)
-	if !ok {
-		return false, false
-	}
-	for i, t := range p.parts[:arnParts-1] {
-		if !t.fixed.match(parts[i]) {
-			return false, true
+	for i := range arnParts - 1 {
+		if !p.parts[i].fixed.match(parts[i]) {
+			return no, true
 		}
 	}
-	return last.match(parts[arnParts-1]), true
+	last, found := p.parts[arnParts-1].resolve(s, len(parts[arnParts-1]))
+	if found != yes {
+		return found, false
+	}
+	return truthOf(last.match(parts[arnParts-1])), true
 }

@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,8 +35,8 @@ type Policy struct {
 	Statements []Statement
 
 	readable bool
-	byVendor map[string][]*Statement // the statements that can concern the actions of a service
-	others   []*Statement            // those that can concern the actions of services that no statement names
+	byVendor map[string][]*Statement // the statements that name a service, in order
+	others   []*Statement            // those that can concern the actions of every service, in order
 	tags     bool                    // the tags of the resource are asked for
 }
 
@@ -72,8 +73,8 @@ func Parse(kind Kind, name, document string) (*Policy, error) {
 	if root := r.read(); root != nil {
 		r.policy(root, p)
 	}
-	if len(r.faults) > 0 {
-		return nil, &DocumentError{r.faults}
+	if err := r.err(); err != nil {
+		return nil, err
 	}
 	p.compile()
 	return p, nil
@@ -82,73 +83,50 @@ func Parse(kind Kind, name, document string) (*Policy, error) {
 // Unreadable is the policy that stands for a document which cannot be read: it denies everything.
 func Unreadable(name string) *Policy { return &Policy{Name: name} }
 
-// compile builds what evaluation looks up.
+// compile builds what evaluation looks up. Each statement is listed once for each service that it names, so that this is linear in the document.
 func (p *Policy) compile() {
-	p.readable, p.byVendor = true, make(map[string][]*Statement)
+	p.readable, p.byVendor, p.others = true, make(map[string][]*Statement), nil
 	for i := range p.Statements {
 		p.tags = p.tags || p.Statements[i].usesResourceTags()
 	}
 	for i := range p.Statements {
-		for _, a := range p.Statements[i].actions {
-			if a.vendor != "" && !p.Statements[i].negatedActions() {
-				p.byVendor[a.vendor] = nil
-			}
-		}
-	}
-	for i := range p.Statements {
 		s := &p.Statements[i]
-		vendors, all := make(map[string]bool), s.negatedActions()
-		for _, a := range s.actions {
-			vendors[a.vendor] = true
-			all = all || a.vendor == ""
-		}
-		for v := range p.byVendor {
-			if all || vendors[v] {
-				p.byVendor[v] = append(p.byVendor[v], s)
-			}
-		}
-		if all {
+		if s.negatedActions() || slices.ContainsFunc(s.actions, func(a actionPattern) bool { return a.vendor == "" }) {
 			p.others = append(p.others, s)
+			continue
 		}
-	}
-}
-
-// usesResourceTags says whether a condition or a variable asks for a tag of the resource.
-func (s *Statement) usesResourceTags() bool {
-	found := false
-	note := func(key string) {
-		found = found || strings.HasPrefix(key, resourceTag) || strings.HasPrefix(key, iamResourceTag)
-	}
-	for i := range s.resources {
-		for _, t := range s.resources[i].parts {
-			t.variables(note)
-		}
-	}
-	for i := range s.Conditions {
-		note(s.Conditions[i].key)
-		for _, o := range s.Conditions[i].operands {
-			o.text.variables(note)
-			for _, t := range o.arn {
-				t.variables(note)
+		for _, a := range s.actions {
+			if listed := p.byVendor[a.vendor]; len(listed) == 0 || listed[len(listed)-1] != s {
+				p.byVendor[a.vendor] = append(listed, s)
 			}
 		}
 	}
-	return found
 }
 
-// UsesResourceTags says whether a decision about p can depend on the tags of the resource. Where it cannot, a Check need not have them.
-func (p *Principal) UsesResourceTags() bool {
-	uses := func(q *Policy) bool { return q == nil || !q.readable || q.tags }
-	return slices.ContainsFunc(p.Policies, uses) || slices.ContainsFunc(p.Session, uses) || slices.ContainsFunc(p.GuardRails, uses) || p.Boundary != nil && uses(p.Boundary)
-}
-
-// concerning returns the statements that can match an action, which is in lower case.
-func (p *Policy) concerning(action string) []*Statement {
-	vendor, _, _ := strings.Cut(action, ":")
-	if s, ok := p.byVendor[vendor]; ok {
-		return s
+// concerning yields the statements that can match an action of a service, in order.
+func (p *Policy) concerning(vendor string) iter.Seq[*Statement] {
+	return func(yield func(*Statement) bool) {
+		named, others := p.byVendor[vendor], p.others
+		for len(named)+len(others) > 0 {
+			next := &named
+			if len(named) == 0 || len(others) > 0 && others[0].index < named[0].index {
+				next = &others
+			}
+			if !yield((*next)[0]) {
+				return
+			}
+			*next = (*next)[1:]
+		}
 	}
-	return p.others
+}
+
+// all yields every statement.
+func (p *Policy) all(yield func(*Statement) bool) {
+	for i := range p.Statements {
+		if !yield(&p.Statements[i]) {
+			return
+		}
+	}
 }
 
 func (s *Statement) negatedActions() bool { return s.NotActions != nil }
@@ -189,13 +167,15 @@ func (r *reader) policy(n *node, p *Policy) {
 	}
 	p.Statements = make([]Statement, len(list))
 	sids := make(map[string]bool)
+	line, counted := 1, 0
 	for i, item := range list {
 		s := &p.Statements[i]
-		s.index, s.Path = i, item.path
-		s.Line = strings.Count(r.document[:item.offset], "\n") + 1
+		line += strings.Count(r.document[counted:item.offset], "\n")
+		counted = item.offset
+		s.index, s.Path, s.Line = i, item.path, line
 		r.statement(item, p, s)
 		if s.Sid != "" && sids[s.Sid] {
-			r.fail(item, "Statement IDs (SID) in a single policy must be unique: %s is used twice", shown(s.Sid))
+			r.fail(item.get("Sid"), "Statement IDs (SID) in a single policy must be unique: %s is used twice", shown(s.Sid))
 		}
 		sids[s.Sid] = true
 	}
@@ -252,16 +232,21 @@ func (r *reader) sid(n *node, p *Policy, s *Statement) {
 	if p.Kind == ResourcePolicy {
 		space = " " // the default policy of a key has spaces
 	}
-	if v.kind != stringNode || strings.Trim(s.Sid, letters+space) != "" && !only(s.Sid, letters+space) {
+	if v.kind != stringNode || !only(s.Sid, letters+space) {
 		r.fail(v, "Statement IDs (SID) must be alpha-numeric: %s is not", shown(v.text))
 	}
 }
 
 const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
-// only says whether s is made of the characters of set.
+// only says whether s is made of the characters of set, which are ASCII.
 func only(s, set string) bool {
-	return strings.IndexFunc(s, func(c rune) bool { return !strings.ContainsRune(set, c) }) < 0
+	for i := range len(s) {
+		if strings.IndexByte(set, s[i]) < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // strings returns the values of an element that is a string or a list of strings; none after a fault.

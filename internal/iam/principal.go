@@ -24,7 +24,7 @@ const (
 	byName
 )
 
-// roots are the element's names of a whole account.
+// accountOf is the account that a value of the element names as a whole.
 func accountOf(value string) (string, bool) {
 	if isAccount(value) {
 		return value, true
@@ -46,9 +46,10 @@ func isUniqueID(s string) bool {
 // standing says how a pattern names p.
 // Source: "AWS JSON policy elements: Principal".
 func (x PrincipalPattern) standing(p *Principal) standing {
-	switch x.Type {
-	case "":
+	if x.Value == "*" { // {"AWS": "*"} says the same as "*"
 		return byName
+	}
+	switch x.Type {
 	case "Service":
 		if p.Type == Service && p.Name == x.Value {
 			return byName
@@ -62,9 +63,6 @@ func (x PrincipalPattern) standing(p *Principal) standing {
 	}
 	if p.Type != Root && p.Type != User && p.Type != AssumedRole {
 		return unnamed
-	}
-	if x.Value == "*" {
-		return byName
 	}
 	if a, ok := accountOf(x.Value); ok {
 		if a == p.Account {
@@ -112,16 +110,17 @@ func (s *Statement) names(p *Principal) standing {
 // excepts says whether NotPrincipal excepts p: under each of the names that p has, its account's and its own. What names p in part only leaves
 // the Deny in force.
 func (s *Statement) excepts(p *Principal) bool {
-	// A service has no account. A session's own name changes each time: its role stands for it.
+	// A service has no account.
 	account, self := p.Type == Service || p.Type == WebIdentity, p.Type == Root
 	for _, x := range s.NotPrincipals {
 		if x.Value == "*" {
 			return true
 		}
-		switch x.standing(p) {
-		case byAccount:
+		switch named := x.standing(p); {
+		case named == byAccount:
 			account = true
-		case byRole, byName:
+		case named == byRole, named == byName && p.Type != AssumedRole:
+			// A session's own name changes each time, and its role may be another one of that name: the role stands for it.
 			self = true
 		}
 	}
@@ -186,6 +185,9 @@ func (r *reader) principals(n *node, p *Policy, s *Statement) {
 	case v == nil:
 		r.fail(n, "Policy statement must contain principals.")
 		return
+	case element == "NotPrincipal" && p.Kind == TrustPolicy:
+		r.fail(v, "Has prohibited field NotPrincipal")
+		return
 	case element == "NotPrincipal" && s.Effect != Deny:
 		r.fail(v, "NotPrincipal goes with Deny alone: with Allow it would let in everybody else, also those whom nobody knows yet.")
 		return
@@ -226,7 +228,7 @@ func validPrincipal(kind, value string) bool {
 	parts := strings.SplitN(value, ":", arnParts)
 	isARN := len(parts) == arnParts && parts[0] == "arn" && parts[1] != "" && parts[3] == "" && isAccount(parts[4]) && !strings.ContainsAny(value, "*?$")
 	if kind == "Federated" {
-		return isARN && parts[2] == "iam" && strings.HasPrefix(parts[5], "oidc-provider/")
+		return isARN && parts[2] == "iam" && strings.HasPrefix(parts[5], "oidc-provider/") && parts[5] != "oidc-provider/"
 	}
 	if value == "*" || isAccount(value) || isUniqueID(value) {
 		return true

@@ -40,10 +40,13 @@ func (s scope) own(key string) (values []string, known bool) {
 	}
 	switch key {
 	case "aws:currenttime":
+		if s.Now.IsZero() {
+			return unknown, true
+		}
 		return stamp(s.Now), true
 	case "aws:epochtime":
 		if s.Now.IsZero() {
-			return nil, true
+			return unknown, true
 		}
 		return []string{strconv.FormatInt(s.Now.Unix(), 10)}, true
 	case "aws:principalarn":
@@ -85,6 +88,9 @@ func (s scope) own(key string) (values []string, known bool) {
 		if p.MFA.IsZero() {
 			return nil, true
 		}
+		if s.Now.IsZero() {
+			return unknown, true
+		}
 		return one(strconv.FormatInt(int64(s.Now.Sub(p.MFA)/time.Second), 10)), true
 	case "aws:resourceaccount":
 		return one(s.Check.owner()), true
@@ -110,6 +116,9 @@ func tagged(tags map[string]string, name string) []string {
 	}
 	return out
 }
+
+// unknown is the value of a key that a request must have, and whose value nobody knows. It is no text, so that no condition can read it.
+var unknown = []string{"\xff"}
 
 func one(v string) []string {
 	if v == "" {

@@ -3,13 +3,13 @@ package iam
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 )
 
 // template is the text of a policy in which there can be wildcards and policy variables. What a variable stands for is never a wildcard.
 type template struct {
 	parts []templatePart
-	fixed glob   // the glob where there are no variables
-	plain string // the text where there are neither variables nor wildcards
+	fixed glob // the glob where there are no variables
 	isVar bool
 }
 
@@ -64,10 +64,7 @@ func newTemplate(text string, wild, variables bool) (template, error) {
 		}
 	}
 	if !t.isVar {
-		t.fixed, _ = t.resolve(scope{})
-		if len(t.fixed) == 1 && t.fixed[0].runes == nil {
-			t.plain = t.fixed[0].text
-		}
+		t.fixed, _ = t.resolve(scope{}, len(text))
 	}
 	return t, nil
 }
@@ -87,41 +84,66 @@ func newVariable(inside string) (templatePart, error) {
 		}
 		p.text, p.hasDefault = def[1:len(def)-1], true
 	}
-	p.key = lower(strings.TrimSpace(key))
-	if vendor, name, ok := strings.Cut(p.key, ":"); !ok || vendor == "" || name == "" {
+	p.key = lower(key)
+	if vendor, name, ok := strings.Cut(p.key, ":"); !ok || vendor == "" || name == "" || strings.ContainsAny(key, " \t\r\n") {
 		return p, fmt.Errorf("the policy variable %s names no condition key such as aws:username", shown(p.original))
 	}
 	return p, nil
 }
 
-// resolve puts the values of a request into the template. It reports false where a variable has no value and no default, or several values.
-func (t template) resolve(s scope) (glob, bool) {
-	if t.fixed != nil {
-		return t.fixed, true
+// match compares text with the template. A variable without a value matches nothing.
+func (t *template) match(text string, s scope) truth {
+	g, resolved := t.resolve(s, len(text))
+	if resolved != yes {
+		return resolved
 	}
-	parts := make([]part, 0, len(t.parts))
-	for _, p := range t.parts {
-		if p.key != "" {
-			values := s.values(p.key)
-			switch {
-			case len(values) == 1:
-				p.text = values[0]
-			case len(values) > 1 || !p.hasDefault:
-				return nil, false
-			}
-		}
-		parts = append(parts, p.part)
-	}
-	return newGlob(parts), true
+	return truthOf(g.match(text))
 }
 
-// variables adds the keys that the template takes values from.
-func (t template) variables(add func(key string)) {
-	for _, p := range t.parts {
-		if p.key != "" {
-			add(p.key)
+// resolve puts the values of a request into the template. It says no where a variable has no value and no default, and unreadable where one has
+// several values or what is no text. A template that is longer than limit without its wildcards resolves to nil, which matches nothing: long values
+// of many variables are never put together.
+func (t *template) resolve(s scope, limit int) (glob, truth) {
+	if t.fixed != nil {
+		return t.fixed, yes
+	}
+	resolved, size := yes, 0
+	parts := make([]part, 0, len(t.parts))
+	for i := range t.parts {
+		p := t.parts[i].part
+		if key := t.parts[i].key; key != "" {
+			switch values := s.values(key); {
+			case len(values) > 1 || len(values) == 1 && !utf8.ValidString(values[0]):
+				resolved = unreadable
+			case len(values) == 1 && values[0] != "":
+				p.text = values[0]
+			case !t.parts[i].hasDefault:
+				return nil, no
+			}
+		}
+		if size += len(p.text); size <= limit {
+			parts = append(parts, p)
 		}
 	}
+	if resolved != yes || size > limit {
+		return nil, resolved
+	}
+	return newGlob(parts), yes
+}
+
+// variables yields the policy variables of the template.
+func (t template) variables(yield func(v templatePart)) {
+	for _, p := range t.parts {
+		if p.key != "" {
+			yield(p)
+		}
+	}
+}
+
+// name is the key of a policy variable as it was written.
+func (p templatePart) name() string {
+	key, _, _ := strings.Cut(strings.Trim(p.original, "${}"), ",")
+	return strings.TrimSpace(key)
 }
 
 // Literal returns the pattern that matches s and nothing else, in a policy of version 2012-10-17.
