@@ -23,6 +23,7 @@ type templatePart struct {
 // newTemplate reads text. wild says that * and ? are wildcards, variables that ${…} is a variable or a literal.
 func newTemplate(text string, wild, variables bool) (template, error) {
 	var t template
+	whole := len(text)
 	literal := func(s string) {
 		if n := len(t.parts); n > 0 && t.parts[n-1].kind == literalPart && t.parts[n-1].key == "" {
 			t.parts[n-1].text += s
@@ -64,7 +65,7 @@ func newTemplate(text string, wild, variables bool) (template, error) {
 		}
 	}
 	if !t.isVar {
-		t.fixed, _ = t.resolve(scope{}, len(text))
+		t.fixed, _ = t.resolve(scope{}, whole)
 	}
 	return t, nil
 }
