@@ -77,6 +77,8 @@ type Check struct {
 	Tags map[string]string
 	// Policy is the policy of the resource itself: the trust policy of a role. An action that needs one is denied without.
 	Policy *Policy
+	// MFA is when a second factor was shown with the request itself, as with sts:AssumeRole; zero if none was.
+	MFA time.Time
 	// Context has the condition keys of the action's own, such as iam:PassedToService. A key that the request itself has is not taken from here.
 	Context Context
 }

@@ -79,19 +79,16 @@ func (s scope) own(key string) (values []string, known bool) {
 	case "aws:tokenissuetime":
 		return stamp(p.Issued), true
 	case "aws:multifactorauthpresent":
-		// Long-term credentials do not have it: that is not the same as false.
-		if p.Issued.IsZero() {
+		// Long-term credentials alone do not have it: that is not the same as false.
+		if p.Issued.IsZero() && s.Check.MFA.IsZero() {
 			return nil, true
 		}
-		return one(strconv.FormatBool(!p.MFA.IsZero())), true
+		return one(strconv.FormatBool(!s.mfa().IsZero())), true
 	case "aws:multifactorauthage":
-		if p.MFA.IsZero() {
+		if s.mfa().IsZero() || s.Now.IsZero() {
 			return nil, true
 		}
-		if s.Now.IsZero() {
-			return unknown, true
-		}
-		return one(strconv.FormatInt(int64(s.Now.Sub(p.MFA)/time.Second), 10)), true
+		return one(strconv.FormatInt(int64(s.Now.Sub(s.mfa())/time.Second), 10)), true
 	case "aws:resourceaccount":
 		return one(s.Check.owner()), true
 	}
@@ -104,6 +101,14 @@ func (s scope) own(key string) (values []string, known bool) {
 		return tagged(p.Tags, name), true
 	}
 	return nil, false
+}
+
+// mfa is when a second factor was shown: with the request, or when the credentials were made.
+func (s scope) mfa() time.Time {
+	if !s.Check.MFA.IsZero() {
+		return s.Check.MFA
+	}
+	return s.Principal.MFA
 }
 
 // tagged returns the values of the tags with a name that is given in lower case.
