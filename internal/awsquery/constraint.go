@@ -50,14 +50,11 @@ func constraintOf(service, structure, member string) (memberRow, *constraint) {
 	default:
 		return memberRow{}, nil
 	}
-	for _, row := range members[structure] {
-		if row.member == member {
-			return row, compile(shapes, row.shape)
-		}
-	}
-	for _, row := range laterMembers[structure] {
-		if row.member == member && service == "iam" {
-			return row, compile(shapes, row.shape)
+	for _, rows := range [][]memberRow{members[structure], laterMembers[service][structure]} {
+		for _, row := range rows {
+			if row.member == member {
+				return row, compile(shapes, row.shape)
+			}
 		}
 	}
 	return memberRow{}, nil

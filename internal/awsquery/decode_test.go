@@ -42,6 +42,9 @@ type everything struct {
 	Lists   [][]string
 	Map     map[string]string
 	Deep    map[string]inner
+
+	Pointers []*string
+	Mapped   map[string]*string
 }
 
 type inner struct {
@@ -98,6 +101,8 @@ func TestDecode(t *testing.T) {
 		{"map", "Map.entry.1.key=a&Map.entry.1.value=b", everything{Map: map[string]string{"a": "b"}}},
 		{"empty map is not nil", "Map=", everything{Map: map[string]string{}}},
 		{"map of structures", "Deep.entry.1.key=a&Deep.entry.1.value.Name=b", everything{Deep: map[string]inner{"a": {Name: ptr("b")}}}},
+		{"pointers in a list", "Pointers.member.1=a", everything{Pointers: []*string{ptr("a")}}},
+		{"pointers in a map", "Mapped.entry.1.key=a&Mapped.entry.1.value=b", everything{Mapped: map[string]*string{"a": ptr("b")}}},
 		{"longest list", numbered("Texts.member.", awsquery.MaxList), everything{Texts: numbers(awsquery.MaxList)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -132,7 +137,7 @@ func numbered(prefix string, n int) string {
 // TestDecodeRefuses has the whole message for each form that is refused.
 func TestDecodeRefuses(t *testing.T) {
 	t.Parallel()
-	const all = "[Text, Plain, Colour, Flag, Small, Large, Time, Blob, Inner, Texts, Colours, Numbers, Inners, Lists, Map, Deep]"
+	const all = "[Text, Plain, Colour, Flag, Small, Large, Time, Blob, Inner, Texts, Colours, Numbers, Inners, Lists, Map, Deep, Pointers, Mapped]"
 	for _, c := range []struct{ name, body, want string }{
 		// Names.
 		{"unknown", "Foo=secret", "Value at 'Foo' failed to satisfy constraint: Member must be a parameter of the operation: " + all},
@@ -376,6 +381,7 @@ func TestFaultsAreBounded(t *testing.T) {
 	}{
 		{"unknown", repeat(func(i int) string { return fmt.Sprintf("A%d=x", i) }, most)},
 		{"unknown below one", repeat(func(i int) string { return fmt.Sprintf("Text.A%d=x", i) }, most)},
+		{"unknown below one that is unknown", repeat(func(i int) string { return fmt.Sprintf("A.B.C%d=x", i) }, most)},
 		{"unknown below many", repeat(func(i int) string { return fmt.Sprintf("A%d.B.C.D.E.F.G.H=x", i) }, most)},
 		{"repeated", repeat(func(i int) string { return fmt.Sprintf("A%d=x", i/2) }, most)},
 		{"wrong numbers", repeat(func(i int) string { return fmt.Sprintf("Texts.member.0%d=x", i) }, most)},
@@ -418,5 +424,18 @@ func TestDecodeIntoNoStructure(t *testing.T) {
 			}()
 			f.Decode(into)
 		})
+	}
+}
+
+// TestManyAreAllowed: of many parameters a message names some.
+func TestManyAreAllowed(t *testing.T) {
+	t.Parallel()
+	var fields []reflect.StructField
+	for i := range 50 {
+		fields = append(fields, reflect.StructField{Name: fmt.Sprintf("F%d", i), Type: reflect.TypeFor[string]()})
+	}
+	got := awsquery.Message(decode(t, "Foo=a", reflect.New(reflect.StructOf(fields)).Interface()))
+	if want := "F38, F39, and 10 more]"; !strings.HasSuffix(got, want) {
+		t.Errorf("got %s, want the end %s", got, want)
 	}
 }

@@ -67,9 +67,9 @@ func TestEncode(t *testing.T) {
 				`<Arn>arn:aws:iam::111122223333:user/a&lt;b&gt;&amp;c</Arn></GetCallerIdentityResult>` + metadata + `</GetCallerIdentityResponse>`,
 		},
 		{
-			"credentials", "AssumeRole", stsNamespace, &sts.AssumeRoleOutput{Credentials: &ststypes.Credentials{AccessKeyId: ptr("A"), Expiration: &at}, PackedPolicySize: ptr(int32(0))},
+			"credentials", "AssumeRole", stsNamespace, &sts.AssumeRoleOutput{Credentials: &ststypes.Credentials{AccessKeyId: ptr("A"), Expiration: &at}, SessionTokenUtilization: ptr(int32(0))},
 			`<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><Expiration>2026-07-01T12:30:05Z</Expiration>` +
-				`</Credentials><PackedPolicySize>0</PackedPolicySize></AssumeRoleResult>` + metadata + `</AssumeRoleResponse>`,
+				`</Credentials><SessionTokenUtilization>0</SessionTokenUtilization></AssumeRoleResult>` + metadata + `</AssumeRoleResponse>`,
 		},
 		{
 			"nil in a list, and a union", "A", "", &struct {

@@ -19,7 +19,7 @@ type Limit struct {
 func LimitOf(t reflect.Type, member string) Limit {
 	row, c := constraintOf(serviceOf(t), t.Name(), member)
 	l := limitOf(c)
-	l.Known, l.Required = row.member != "" && c != nil, row.required
+	l.Known, l.Required = row.member != "", row.required
 	return l
 }
 
@@ -50,9 +50,11 @@ func Members() map[string]map[string][]string {
 			}
 		}
 	}
-	for structure, rows := range laterMembers {
-		for _, r := range rows {
-			all["iam"][structure] = append(all["iam"][structure], r.member)
+	for service, table := range laterMembers {
+		for structure, rows := range table {
+			for _, r := range rows {
+				all[service][structure] = append(all[service][structure], r.member)
+			}
 		}
 	}
 	return all

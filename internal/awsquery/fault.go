@@ -99,10 +99,8 @@ func (f Fault) constraint() string {
 		return "Member must have length less than or equal to " + f.Want
 	case PatternMismatch:
 		return "Member must satisfy regular expression pattern: " + f.Want
-	case WrongItem:
-		return "Member must satisfy constraint: [" + f.Want + "]"
 	}
-	return "Member must be valid"
+	return "Member must satisfy constraint: [" + f.Want + "]"
 }
 
 // Message joins faults into the message of a ValidationError.

@@ -1,6 +1,7 @@
 package awsquery_test
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -61,10 +62,26 @@ func newPeer(t *testing.T) *peer {
 	t.Cleanup(server.Close)
 	config := aws.Config{
 		Region: "us-east-1", BaseEndpoint: aws.String(server.URL), Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
-		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
+		HTTPClient: &wholeClient{http.Client{Transport: &http.Transport{}}},
+		Retryer:    func() aws.Retryer { return aws.NopRetryer{} },
 	}
 	p.iam, p.sts = iam.NewFromConfig(config), sts.NewFromConfig(config)
 	return p
+}
+
+// wholeClient reads an answer before the SDK has it. The SDK closes a request's body once it has the head of the answer; where the transport is
+// not quite done with that body, it closes the connection, and the rest of a long answer is lost.
+type wholeClient struct{ http.Client }
+
+func (c *wholeClient) Do(r *http.Request) (*http.Response, error) {
+	answer, err := c.Client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	answer.Body = io.NopCloser(bytes.NewReader(body))
+	return answer, err
 }
 
 // operation is one operation of a client.
