@@ -294,9 +294,9 @@ func explain(r *http.Request, err error) Error {
 // Refuse implements gateway.Service.
 func (s *Service) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := explain(r, err)
-	kind := "Sender"
+	kind := awsquery.Sender
 	if e.Status >= http.StatusInternalServerError {
-		kind = "Receiver"
+		kind = awsquery.Receiver
 	}
 	if e.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
