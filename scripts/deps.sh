@@ -8,13 +8,14 @@ need() { # need PACKAGES CHECK...: PACKAGES when CHECK fails
 	shift
 	"$@" >/dev/null 2>&1 || packages+=($p)
 }
-boto3_python() { for p in /usr/bin/python3 python3; do "$p" -c 'import boto3' && return; done; return 1; }
+cli2() { local p; for p in aws /usr/bin/aws; do case "$("$p" --version 2>&1)" in aws-cli/2.*) return ;; esac; done; return 1; }
 for tool in "$@"; do
 	case $tool in
 	ffmpeg) need ffmpeg command -v ffmpeg ;;
 	aws) need awscli command -v aws ;;
+	aws2) need awscli cli2 ;; # the tests want version 2, wherever it stands, beside whatever the PATH finds first
 	curl) need curl command -v curl ;;
-	boto3) need python3-boto3 boto3_python ;;
+	boto3) need python3-boto3 /usr/bin/python3 -c 'import boto3' ;; # the python that the tests run, whatever the PATH finds first
 	gcc) need "gcc libc6-dev" command -v gcc ;;
 	chromium) need chromium command -v chromium ;;
 	node) need "nodejs npm" command -v npm ;;
