@@ -175,7 +175,7 @@ func (s *Service) serve(w http.ResponseWriter, q *request) error {
 func (s *Service) carryOut(q *request) (any, error) {
 	ctx := q.http.Context()
 	if len(q.faults) > 0 {
-		return nil, mediaconvert.BadRequest(mediaconvert.Message(q.faults))
+		return nil, mediaconvert.BadRequest(mediaconvert.Message(append(q.faults, s.besideShape(ctx, q)...)))
 	}
 	switch in := q.input.(type) {
 	case *mc.CreateJobInput:

@@ -20,6 +20,7 @@ import (
 	"darkroom/internal/mediaconvert"
 	"darkroom/internal/plan"
 	"darkroom/internal/preset"
+	"darkroom/internal/rules"
 )
 
 // Limits of the members of CreateJob that stand outside the settings.
@@ -60,7 +61,7 @@ func (s *Service) createJob(ctx context.Context, account string, in *mc.CreateJo
 	case !ok:
 		return nil, mediaconvert.BadRequest(Disallowed)
 	}
-	if faults := append(s.unofferedMembers(merged), asFaults(unoffered)...); len(faults) > 0 {
+	if faults := append(unofferedMembers(merged, s.engine()), asFaults(unoffered)...); len(faults) > 0 {
 		return nil, mediaconvert.BadRequest(notOffered + mediaconvert.Message(faults))
 	}
 	j, err := s.record(account, queue, hash, merged)
@@ -145,7 +146,7 @@ func asFaults(refusals []plan.Refusal) []mediaconvert.Fault {
 func (s *Service) memberFaults(account string, in *mc.CreateJobInput) []mediaconvert.Fault {
 	var faults []mediaconvert.Fault
 	fail := func(path, rule string) { faults = append(faults, ruleFault(path, rule)) }
-	if !roleARN.MatchString(*in.Role) {
+	if in.Role != nil && !roleARN.MatchString(*in.Role) { // that it is required, the model says
 		fail("/role", "Should match the pattern: /"+roleARN.String()+"/")
 	}
 	if n := utf8.RuneCountInString(value(in.ClientRequestToken)); in.ClientRequestToken != nil && (n == 0 || n > maxClientToken) {
@@ -188,19 +189,61 @@ func (s *Service) hopFaults(account string, queue *string, hops []types.HopDesti
 
 // unofferedMembers says which members outside the settings ask for what is not carried out. These are accepted without an effect:
 // billingTagsSource, because nothing is billed; an acceleration mode of PREFERRED, which means to do without where there is none.
-func (s *Service) unofferedMembers(in *mc.CreateJobInput) []mediaconvert.Fault {
+func unofferedMembers(in *mc.CreateJobInput, engine string) []mediaconvert.Fault {
 	var faults []mediaconvert.Fault
 	fail := func(path, rule string) { faults = append(faults, ruleFault(path, rule)) }
 	if a := in.AccelerationSettings; a != nil && a.Mode == types.AccelerationModeEnabled {
 		fail("/accelerationSettings/mode", "ENABLED is not carried out; offered: DISABLED, PREFERRED")
 	}
-	if v := in.JobEngineVersion; v != nil && (*v == "" || *v != s.engine()) {
-		fail("/jobEngineVersion", "there is one engine; offered: "+s.engine())
+	if v := in.JobEngineVersion; v != nil && (*v == "" || *v != engine) {
+		fail("/jobEngineVersion", "there is one engine; offered: "+engine)
 	}
 	if in.SimulateReservedQueue == types.SimulateReservedQueueEnabled {
 		fail("/simulateReservedQueue", "ENABLED is not carried out; offered: DISABLED")
 	}
 	return faults
+}
+
+// besideShape says what else is invalid about a request with faults of shape, as far as it could be read, so that all is told at once.
+func (s *Service) besideShape(ctx context.Context, q *request) []mediaconvert.Fault {
+	var faults []mediaconvert.Fault
+	switch in := q.input.(type) {
+	case *mc.CreateJobInput:
+		if in.Settings == nil {
+			return nil
+		}
+		merged, err := s.merge(ctx, q.account, in)
+		if err != nil {
+			return nil // what the template or a preset says is not known: the next request will hear it
+		}
+		invalid, _ := s.check(merged.Settings)
+		faults = append(s.memberFaults(q.account, merged), asFaults(invalid)...)
+	case *mc.CreateJobTemplateInput:
+		if in.Settings != nil {
+			faults = ruleFaults(rules.JobTemplate(in.Settings))
+		}
+		faults = append(faults, s.hopFaults(q.account, in.Queue, in.HopDestinations)...)
+	case *mc.UpdateJobTemplateInput:
+		if in.Settings != nil {
+			faults = ruleFaults(rules.JobTemplate(in.Settings))
+		}
+	case *mc.CreatePresetInput:
+		if in.Settings != nil {
+			faults = ruleFaults(rules.Preset(in.Settings))
+		}
+	case *mc.UpdatePresetInput:
+		if in.Settings != nil {
+			faults = ruleFaults(rules.Preset(in.Settings))
+		}
+	}
+	return mediaconvert.Independent(q.faults, faults)
+}
+
+// Members judges the members of a job outside its settings for who has no server: what is invalid, and what an installation with this engine
+// does not offer. Whether the queue, the template and the role exist is not known.
+func Members(in *mc.CreateJobInput, engine string) (invalid, notOffered []mediaconvert.Fault) {
+	const nobody = "000000000000"
+	return append(tagFaults(in), (&Service{}).memberFaults(nobody, in)...), unofferedMembers(in, engine)
 }
 
 // record makes the record of a new job. Members that are absent get their documented defaults.

@@ -129,3 +129,40 @@ func TestSDKReadsRefusals(t *testing.T) {
 		t.Errorf("unknown key: %v", err)
 	}
 }
+
+// TestAllAtOnce: faults of shape, what crosses members and what stands outside the settings are told in one answer, and nothing that follows from
+// another fault.
+func TestAllAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(o *api.Options) { o.Check = planned })
+	const preset = `{"containerSettings":{"container":"MP4"},"videoDescription":{"width":7,"codecSettings":{"codec":"H_264","h264Settings":{"rateControlMode":"CBR"}}}}`
+	const width, rate = "/videoDescription/width: Should be greater than or equal to 32 (was 7)", "/h264Settings: You set Rate control mode to CBR"
+	output := preset[:len(preset)-1] + `,"nameModifier":"_a"}`
+	group := `{"outputGroupSettings":{"type":"FILE_GROUP_SETTINGS","fileGroupSettings":{"destination":"s3://b/o/"}},"outputs":[` + output + `]}`
+	settings := `{"inputs":[{"fileInput":"s3://b/k"}],"outputGroups":[` + group + `]}`
+	for _, tt := range []struct {
+		name, method, path, body string
+		says                     []string
+	}{
+		{"CreateJob", "POST", "jobs", `{"settings":` + settings + `,"hopDestinations":[{"queue":"other"}]}`, []string{"The 'role' field is required.", width, "/hopDestinations/0/waitMinutes: ", rate}},
+		{"CreateJob with a role of another form", "POST", "jobs", `{"role":"me","priority":51,"settings":` + settings + `}`, []string{"/priority: ", width, "/role: ", rate}},
+		{"CreateJob with a word that is none", "POST", "jobs", `{"role":"` + roleARN + `","settings":` + strings.Replace(settings, "CBR", "XBR", 1) + `}`, []string{"XBR", width}},
+		{"CreateJob with an unknown member", "POST", "jobs", `{"role":"` + roleARN + `","settings":` + strings.Replace(settings, `"CBR"`, `"CBR","bitRate":1`, 1) + `}`, []string{`unknown member "bitRate"`, width}},
+		{"CreateJob of a template that is none", "POST", "jobs", `{"jobTemplate":"none","settings":` + settings + `}`, []string{"The 'role' field is required.", width}},
+		{"CreateJobTemplate", "POST", "jobTemplates", `{"settings":{"outputGroups":[` + group + `]}}`, []string{"The 'name' field is required.", width, rate}},
+		{"UpdateJobTemplate", "PUT", "jobTemplates/t", `{"settings":{"outputGroups":[` + group + `]}}`, []string{width, rate}},
+		{"CreatePreset", "POST", "presets", `{"settings":` + preset + `}`, []string{"The 'name' field is required.", width, rate}},
+		{"UpdatePreset", "PUT", "presets/p", `{"settings":` + preset + `}`, []string{width, rate}},
+		{"CreatePreset that cannot be read", "POST", "presets", `{"settings":` + preset, []string{"Could not parse request body into json", width}},
+	} {
+		resp, body := b.send("ROOT", tt.method, "/2017-08-29/"+tt.path, tt.body)
+		if resp.StatusCode != 400 || strings.Count(body, " | ") != len(tt.says)-1 {
+			t.Errorf("%s: want %d faults, got %d %s", tt.name, len(tt.says), resp.StatusCode, body)
+		}
+		for _, s := range tt.says {
+			if !strings.Contains(strings.ReplaceAll(body, `\"`, `"`), s) {
+				t.Errorf("%s: no %q in %s", tt.name, s, body)
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package mediaconvert
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -131,6 +132,39 @@ func Message(faults []Fault) string {
 	}
 	return strings.Join(parts, " | ")
 }
+
+// Independent returns those of rules, faults of what crosses members, that stand on their own beside the faults of shape of the same request. What
+// is said of the same member, or follows from one that could not be read, is left out: mending the one may mend the other.
+func Independent(shape, rules []Fault) []Fault {
+	var out []Fault
+	for _, r := range rules {
+		if !slices.ContainsFunc(shape, func(f Fault) bool { return follows(r.Path, f) }) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// follows reports whether what a rule says at path may be for the fault f alone. A value that could not be read is missing from its structure: of
+// that structure, of the members in it and of what is around it, nothing is known; but the members of the request stand each for itself.
+func follows(path string, f Fault) bool {
+	if path == f.Path {
+		return true
+	}
+	lacks := f.Path
+	switch f.Kind {
+	case Malformed:
+		return true
+	case UnknownMember:
+	case WrongType:
+		lacks = parent(lacks)
+	default: // the value is there
+		return false
+	}
+	return path == lacks || parent(path) == lacks && lacks != "" || strings.HasPrefix(lacks, path+"/")
+}
+
+func parent(pointer string) string { return pointer[:max(0, strings.LastIndexByte(pointer, '/'))] }
 
 func list(words []string, mark string) string {
 	var b strings.Builder

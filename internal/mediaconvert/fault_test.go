@@ -103,3 +103,46 @@ func TestRuleAndToken(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// TestIndependent: what a rule says is left out where it may be for a fault of shape alone.
+func TestIndependent(t *testing.T) {
+	t.Parallel()
+	const codec = "/settings/outputGroups/0/outputs/0/videoDescription/codecSettings"
+	for _, tt := range []struct {
+		name  string
+		kind  mediaconvert.Kind
+		shape string
+		rules []string
+		want  []string
+	}{
+		{
+			"a value out of bounds is there", mediaconvert.BelowMinimum, codec + "/h264Settings/bitrate",
+			[]string{"", codec, codec + "/h264Settings", codec + "/h264Settings/bitrate", codec + "/h264Settings/slices"},
+			[]string{"", codec, codec + "/h264Settings", codec + "/h264Settings/slices"},
+		},
+		{
+			"a word that is none is not there", mediaconvert.WrongType, codec + "/codec",
+			[]string{"", "/settings/outputGroups/0", codec, codec + "/h264Settings", codec + "/codec", codec + "/h264Settings/slices", "/settings/outputGroups/0/outputs/1", "/settings/outputGroups/0/outputs/0/audioDescriptions"},
+			[]string{codec + "/h264Settings/slices", "/settings/outputGroups/0/outputs/1", "/settings/outputGroups/0/outputs/0/audioDescriptions"},
+		},
+		{
+			"a name that is none", mediaconvert.UnknownMember, codec,
+			[]string{codec, codec + "/h264Settings", "/settings/outputGroups/0/outputs/0", codec + "/h264Settings/slices", codec + "2"},
+			[]string{codec + "/h264Settings/slices", codec + "2"},
+		},
+		{"a member that is missing", mediaconvert.Missing, "", []string{"", "/role", "/settings"}, []string{"/role", "/settings"}},
+		{"a body that cannot be read", mediaconvert.Malformed, "", []string{"/settings/inputs"}, nil},
+	} {
+		var rules []mediaconvert.Fault
+		for _, p := range tt.rules {
+			rules = append(rules, mediaconvert.Fault{Kind: mediaconvert.Rule, Path: p})
+		}
+		var got []string
+		for _, f := range mediaconvert.Independent([]mediaconvert.Fault{{Kind: tt.kind, Path: tt.shape}}, rules) {
+			got = append(got, f.Path)
+		}
+		if diff := cmp.Diff(tt.want, got); diff != "" {
+			t.Errorf("%s: %s", tt.name, diff)
+		}
+	}
+}
