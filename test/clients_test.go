@@ -284,4 +284,27 @@ func TestRun(t *testing.T) {
 	if err == nil || !strings.Contains(stdout+stderr, "1404") && !strings.Contains(stdout+stderr, "1401") {
 		t.Errorf("a missing input: %v\n%s%s", err, stdout, stderr)
 	}
+
+	// What stands outside the settings is judged too, and a file is called by its own name.
+	none := filepath.Join(in, "none.mp4")
+	fast := strings.Replace(job(settings("s3://in/clip.mp4", "s3://out")), "{", `{"AccelerationSettings": {"Mode": "ENABLED"}, `, 1)
+	odd := strings.Replace(job(settings("s3://in/clip.mp4", "s3://out")), "{", `{"Bogus": 1, `, 1)
+	for _, tt := range []struct {
+		name, body string
+		args       []string
+		says       string
+	}{
+		{"run", fast, []string{"run", file, "--bucket", "in=" + in, "--bucket", "out=" + out}, "not offered by this installation: /accelerationSettings/mode: ENABLED"},
+		{"lint", fast, []string{"lint", file}, "not offered: /accelerationSettings/mode: ENABLED"},
+		{"lint of an unknown member", odd, []string{"lint", file}, `job.json:1: error: unknown member "Bogus"`},
+		{"probe of nothing", "", []string{"probe", none}, "The file " + none + " does not exist. Check its path."},
+		{"probe of no film", "no film", []string{"probe", file}, "The file " + file + " is not in a container"},
+	} {
+		if err := os.WriteFile(file, []byte(tt.body), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if stdout, stderr, err := try(t, nil, binary, tt.args...); err == nil || !strings.Contains(stdout+stderr, tt.says) {
+			t.Errorf("%s: got %v %q%q, want %q", tt.name, err, stdout, stderr, tt.says)
+		}
+	}
 }

@@ -13,6 +13,7 @@ import (
 	mc "github.com/aws/aws-sdk-go-v2/service/mediaconvert"
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
 
+	"darkroom/internal/api"
 	"darkroom/internal/mediaconvert"
 	"darkroom/internal/plan"
 	"darkroom/internal/preset"
@@ -66,7 +67,11 @@ func lint(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		}
 	} else {
 		for _, f := range found {
-			fmt.Fprintf(stdout, "%s:%d: %s: %s: %s\n", rest[0], f.Line, f.Level, f.Path, f.Text)
+			where := ""
+			if f.Path != "" {
+				where = f.Path + ": "
+			}
+			fmt.Fprintf(stdout, "%s:%d: %s: %s%s\n", rest[0], f.Line, f.Level, where, f.Text)
 		}
 	}
 	if slices.ContainsFunc(found, func(f finding) bool { return f.Level != levelWarning }) {
@@ -98,55 +103,92 @@ func findings(body []byte, kind string, caps plan.Capabilities) []finding {
 	if request {
 		prefix = "/settings"
 	}
-	var (
-		settings *types.JobSettings
-		faults   []mediaconvert.Fault
-		ruled    []rules.Fault
-	)
+	var shape, invalid, lacking []mediaconvert.Fault
+	rule := func(to *[]mediaconvert.Fault, path, text string) {
+		*to = append(*to, mediaconvert.Fault{Kind: mediaconvert.Rule, Path: path, Offset: -1, Want: text})
+	}
 	switch kind {
 	case kindTemplate:
 		var s *types.JobTemplateSettings
-		if s, faults = decodeSettings(body, request, func(r *mc.CreateJobTemplateInput) *types.JobTemplateSettings { return r.Settings }); s != nil {
-			ruled = rules.JobTemplate(s)
+		if s, shape = decodeSettings(body, request, func(r *mc.CreateJobTemplateInput) *types.JobTemplateSettings { return r.Settings }); s != nil {
+			for _, f := range rules.JobTemplate(s) {
+				rule(&invalid, prefix+f.Path, f.Text)
+			}
 		}
 	case kindPreset:
 		var s *types.PresetSettings
-		if s, faults = decodeSettings(body, request, func(r *mc.CreatePresetInput) *types.PresetSettings { return r.Settings }); s != nil {
-			ruled = rules.Preset(s)
+		if s, shape = decodeSettings(body, request, func(r *mc.CreatePresetInput) *types.PresetSettings { return r.Settings }); s != nil {
+			for _, f := range rules.Preset(s) {
+				rule(&invalid, prefix+f.Path, f.Text)
+			}
 		}
 	default:
-		settings, faults = decodeSettings(body, request, func(r *mc.CreateJobInput) *types.JobSettings { return r.Settings })
-	}
-	for _, f := range faults {
-		text := f.String()
-		if _, after, ok := strings.Cut(text, ": "); ok && strings.HasPrefix(text, "/") {
-			text = after
+		var in *mc.CreateJobInput
+		in, shape = decodeJob(body, request)
+		invalid, lacking = api.Members(in, caps.Engine)
+		if in.Settings == nil {
+			break
 		}
-		add(levelError, f.Path, text, f.Offset)
-	}
-	if len(faults) == 0 {
-		for _, f := range ruled {
-			add(levelError, prefix+f.Path, f.Text, -1)
-		}
-	}
-	if len(faults) == 0 && settings != nil {
-		whole, err := preset.Expand(settings, systemPreset)
+		templated := mergeTemplate(in)
+		whole, err := preset.Expand(in.Settings, systemPreset)
 		if err != nil {
-			whole = settings // a preset of one's own: what it says is not known here
+			whole = in.Settings // a preset of one's own: what it says is not known here
 		}
-		invalid, lacking := plan.Check(whole, caps)
-		for _, f := range invalid {
-			add(levelError, prefix+f.Path, f.Reason, -1)
+		bad, lacks := plan.Check(whole, caps)
+		for _, f := range bad {
+			if templated || f.Path != "" { // what the whole lacks may come from the template
+				rule(&invalid, prefix+f.Path, f.Reason)
+			}
 		}
-		for _, f := range lacking {
-			add(levelNotOffered, prefix+f.Path, f.Reason, -1)
+		for _, f := range lacks {
+			rule(&lacking, prefix+f.Path, f.Reason)
 		}
-		for _, f := range rules.Advise(settings) {
+		if !templated {
+			add(levelWarning, "/jobTemplate", "what the job template "+*in.JobTemplate+" says is not known here and not judged", -1)
+		}
+		for _, f := range rules.Advise(in.Settings) {
 			add(levelWarning, prefix+f.Path, f.Text, -1)
 		}
 	}
+	for _, f := range append(shape, mediaconvert.Independent(shape, invalid)...) {
+		add(levelError, f.Path, sentence(f), f.Offset)
+	}
+	for _, f := range mediaconvert.Independent(shape, lacking) {
+		add(levelNotOffered, f.Path, sentence(f), f.Offset)
+	}
 	slices.SortStableFunc(found, func(a, b finding) int { return a.Line - b.Line })
 	return found
+}
+
+// sentence is what a fault says, without the path that is said beside it.
+func sentence(f mediaconvert.Fault) string {
+	text := f.String()
+	if _, after, ok := strings.Cut(text, ": "); ok && (text[0] == ':' || text[0] == '/') {
+		return after
+	}
+	return text
+}
+
+// decodeJob reads a CreateJob request, or the settings of one alone.
+func decodeJob(body []byte, request bool) (*mc.CreateJobInput, []mediaconvert.Fault) {
+	in := new(mc.CreateJobInput)
+	if request {
+		return in, mediaconvert.Decode(body, in)
+	}
+	in.Settings = new(types.JobSettings)
+	return in, mediaconvert.Decode(body, in.Settings)
+}
+
+// mergeTemplate puts into a job what its job template says, and reports whether that is known: without a server there are system templates alone.
+func mergeTemplate(in *mc.CreateJobInput) bool {
+	if in.JobTemplate == nil {
+		return true
+	}
+	t, ok := preset.FindSystemTemplate(*in.JobTemplate)
+	if ok {
+		in.Settings = preset.MergeTemplate(in.Settings, t.Settings)
+	}
+	return ok
 }
 
 // decodeSettings reads settings, or a whole request around them.

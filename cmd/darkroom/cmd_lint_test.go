@@ -54,7 +54,24 @@ func TestFindings(t *testing.T) {
 		"invalid":         {strings.ReplaceAll(job, "MAX", `"Softness": 0`), []finding{{17, levelError, h, ""}}},
 		"not offered":     {strings.ReplaceAll(job, "MAX", `"MaxBitrate": 20000, "PerFrameMetrics": ["PSNR"]`), []finding{{18, levelNotOffered, h + "/perFrameMetrics", ""}}},
 		"unknown member":  {strings.ReplaceAll(job, "MAX", `"MaxBitrat": 50000`), []finding{{18, levelError, h, ""}}},
-		"no JSON":         {"{\n\n", []finding{{3, levelError, "", ""}}},
+		"all at once": {
+			strings.NewReplacer("MAX", `"Softness": 0`, `"Width": 64,`, `"Width": 7,`, `"Role": `, `"Role": "me", "Bogus": `).Replace(job),
+			[]finding{{2, levelError, "", ""}, {2, levelError, "/role", ""}, {14, levelError, "/settings/outputGroups/0/outputs/0/videoDescription/width", ""}, {17, levelError, h, ""}},
+		},
+		"outside the settings": {
+			strings.NewReplacer("MAX", `"MaxBitrate": 20000`, `"Role": `, `"AccelerationSettings": {"Mode": "ENABLED"}, "Role": `).Replace(job),
+			[]finding{{2, levelNotOffered, "/accelerationSettings/mode", ""}},
+		},
+		"a template of one's own": {
+			`{"role": "arn:aws:iam::000000000000:role/r", "jobTemplate": "mine", "settings": {"inputs": [{"fileInput": "s3://b/k"}]}}`,
+			[]finding{{1, levelWarning, "/jobTemplate", ""}},
+		},
+		"a template of the system": {
+			`{"role": "arn:aws:iam::000000000000:role/r", "jobTemplate": "System-Generic_Mp4_Avc_Aac_Sdr_Qvbr",
+ "settings": {"inputs": [{"fileInput": "s3://b/k"}]}}`,
+			[]finding{},
+		},
+		"no JSON": {"{\n\n", []finding{{3, levelError, "", ""}}},
 		"bare settings": {
 			"{\n\"inputs\": [],\n\"outputGroups\": []}",
 			[]finding{{1, levelError, "", ""}, {1, levelError, "", ""}},

@@ -51,7 +51,7 @@ func probe(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	found, err := e.worker(nil, store, slog.New(slog.DiscardHandler), time.Hour).Probe(ctx, store, in, webSchemes)
 	var failed *job.Error
 	if errors.As(err, &failed) {
-		fmt.Fprintf(stderr, "error %d: %s\n", failed.Code, failed.Message)
+		fmt.Fprintf(stderr, "error %d: %s\n", failed.Code, about(rest[0], in, failed.Message))
 		return errFailed
 	}
 	if err != nil {
@@ -86,6 +86,14 @@ func probe(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintln(stdout)
 	}
 	return nil
+}
+
+// about says of a file of this machine what is said of it as an object.
+func about(name string, in plan.Input, message string) string {
+	if strings.Contains(name, "://") {
+		return message
+	}
+	return strings.NewReplacer(in.URI(), name, "Check the bucket and the key.", "Check its path.").Replace(message)
 }
 
 // webSchemes are read by the commands that need no server: who runs them decides.

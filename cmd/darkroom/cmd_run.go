@@ -8,12 +8,15 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
+	mc "github.com/aws/aws-sdk-go-v2/service/mediaconvert"
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
 	"golang.org/x/term"
 
+	"darkroom/internal/api"
 	"darkroom/internal/blob/plain"
 	"darkroom/internal/lease"
 	"darkroom/internal/mediaconvert"
@@ -57,28 +60,27 @@ func runJob(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	settings, err := jobSettings(body)
+	in, err := readRequest(body)
 	if err != nil {
-		return err
-	}
-	if settings, err = preset.Expand(settings, systemPreset); err != nil {
 		return err
 	}
 	e, err := newEngine(ctx, ef)
 	if err != nil {
 		return err
 	}
-	if invalid, notOffered := plan.Check(settings, e.capabilities); len(invalid)+len(notOffered) > 0 {
-		if len(invalid) > 0 {
-			return usagef("the job is not valid: %s", refusals(invalid))
-		}
-		return usagef("not offered by this installation: %s", refusals(notOffered))
+	invalid, notOffered := plan.Check(in.Settings, e.capabilities)
+	badMembers, unoffered := api.Members(in, e.capabilities.Engine)
+	if texts := append(messages(badMembers), messages(invalid)...); len(texts) > 0 {
+		return usagef("the job is not valid: %s", strings.Join(texts, " | "))
+	}
+	if texts := append(messages(unoffered), messages(notOffered)...); len(texts) > 0 {
+		return usagef("not offered by this installation: %s", strings.Join(texts, " | "))
 	}
 	store, err := plain.Open(dirs)
 	if err != nil {
 		return &usageError{err.Error()}
 	}
-	encoded, err := mediaconvert.Encode(settings)
+	encoded, err := mediaconvert.Encode(in.Settings)
 	if err != nil {
 		return err
 	}
@@ -174,32 +176,34 @@ func readJob(name string) ([]byte, error) {
 	return body, nil
 }
 
-// jobSettings takes the settings out of a CreateJob request, camelCase or PascalCase; the other members are of the queue's and the
-// role's, which there are none of here. A body without settings is taken for settings itself.
-func jobSettings(body []byte) (*types.JobSettings, error) {
+// readRequest reads a CreateJob request, camelCase or PascalCase, with what its system template says. A body without settings is taken for
+// settings itself. A role and a queue there are none of here, so none is needed.
+func readRequest(body []byte) (*mc.CreateJobInput, error) {
 	var outer map[string]json.RawMessage
 	if err := json.Unmarshal(body, &outer); err != nil {
 		return nil, usagef("the job is not a JSON object: %v", err)
 	}
-	inner := body
-	for _, name := range []string{"settings", "Settings"} {
-		if s, ok := outer[name]; ok {
-			inner = s
-		}
-	}
-	s := new(types.JobSettings)
-	if faults := mediaconvert.Decode(inner, s); len(faults) > 0 {
+	in, faults := decodeJob(body, outer["settings"] != nil || outer["Settings"] != nil)
+	faults = slices.DeleteFunc(faults, func(f mediaconvert.Fault) bool {
+		return f.Kind == mediaconvert.Missing && f.Path == "" && f.Name == "role"
+	})
+	if len(faults) > 0 {
 		return nil, usagef("the job is not valid: %s", mediaconvert.Message(faults))
 	}
-	return s, nil
+	if !mergeTemplate(in) {
+		return nil, usagef("the job template %s does not exist; without a server there are system templates alone", *in.JobTemplate)
+	}
+	settings, err := preset.Expand(in.Settings, systemPreset)
+	in.Settings = settings
+	return in, err
 }
 
-func refusals(list []plan.Refusal) string {
-	texts := make([]string, len(list))
-	for i, r := range list {
-		texts[i] = r.String()
+func messages[F fmt.Stringer](faults []F) []string {
+	texts := make([]string, len(faults))
+	for i, f := range faults {
+		texts[i] = f.String()
 	}
-	return strings.Join(texts, " | ")
+	return texts
 }
 
 // barInterval is how often a progress bar moves.

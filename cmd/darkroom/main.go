@@ -35,7 +35,7 @@ var commands = []command{
 	{"run", "carry out one job from a file against local directories", runJob, false},
 	{"lint", "judge a job without a server: what is invalid, not offered, or unwise", lint, false},
 	{"probe", "say what is in a media file", probe, false},
-	{"doctor", "say what this machine offers: sandbox, ffmpeg, disk", doctor, false},
+	{"doctor", "say what this machine offers: sandbox, ffmpeg", doctor, false},
 	{"version", "print the version", version, false},
 	{"worker", "the worker of serve; serve starts it", workerMain, true},
 }

@@ -38,6 +38,8 @@ func TestUsage(t *testing.T) {
 		{"run of nothing", []string{"run", filepath.Join(dir, "none.json")}, exitUsage, "none.json"},
 		{"run of no JSON", []string{"run", write("bad.json", "{")}, exitUsage, "not a JSON object"},
 		{"run of an invalid job", []string{"run", write("unknown.json", `{"settings":{"inptus":[]}}`)}, exitUsage, "inptus"},
+		{"run of a request with an unknown member", []string{"run", write("outer.json", `{"settings":{},"bogus":1}`)}, exitUsage, `unknown member "bogus"`},
+		{"run of a job template of one's own", []string{"run", write("template.json", `{"settings":{},"jobTemplate":"mine"}`)}, exitUsage, "the job template mine does not exist"},
 		{"bucket without a directory", []string{"run", write("x.json", "{}"), "--bucket", "films"}, exitUsage, "NAME=DIR"},
 		{"unknown flag", []string{"probe", "--explode"}, exitUsage, "explode"},
 		{"env before a server ran", []string{"env", "--data", dir}, exitFailed, "no server has run"},
