@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert"
@@ -128,6 +129,70 @@ func TestHostileFilms(t *testing.T) {
 	}
 	s.upload("films", "in/clip.mp4", clip(t, 1))
 	s.finish(s.submit(job(short("s3://films/in/clip.mp4", "s3://films/good/"))))
+}
+
+// over is a file that repeats its bytes for ever.
+type over []byte
+
+func (o over) ReadAt(p []byte, at int64) (n int, err error) {
+	for n < len(p) {
+		n += copy(p[n:], o[(at+int64(n))%int64(len(o)):])
+	}
+	return n, nil
+}
+
+// TestNeverEnds feeds files that never end: one without a film in it is found out, and one that goes on and on is ended by who wants it ended.
+func TestNeverEnds(t *testing.T) {
+	t.Parallel()
+	const size = 1 << 50
+	loop, err := os.ReadFile(film(t, "clip4.ts", "-i", clip(t, 4), "-c", "copy", "-f", "mpegts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	nothing := append([]byte{0x47, 0x1f, 0xff, 0x10}, bytes.Repeat([]byte{0xff}, 184)...)
+	mux := http.NewServeMux()
+	var served atomic.Int64
+	for name, content := range map[string]over{"/nothing.ts": nothing, "/loop.ts": loop} {
+		mux.HandleFunc(name, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("ETag", `"1"`)
+			http.ServeContent(&counted{w, &served}, r, name, time.Time{}, io.NewSectionReader(content, 0, size))
+		})
+	}
+	site, flags := web(t, mux, false)
+	s := serve(t, flags...)
+	s.upload("films", "unused", clip(t, 4))
+
+	j := s.until(s.submit(job(short(site.URL+"/nothing.ts", "s3://films/nothing/"))), final)
+	if code := aws.ToInt32(j.ErrorCode); j.Status != types.JobStatusError || code != 1010 {
+		t.Errorf("nothing: %s %d %s", j.Status, code, aws.ToString(j.ErrorMessage))
+	}
+	if n := served.Load(); n > 1<<30+64<<20 {
+		t.Errorf("%d bytes were read to find that there is nothing", n)
+	}
+	id := s.submit(job(short(site.URL+"/loop.ts", "s3://films/loop/")))
+	s.eventually("the loop is encoded", func() bool { return len(s.encoders()) > 0 })
+	if _, err := s.mediaconvert().CancelJob(t.Context(), &mediaconvert.CancelJobInput{Id: &id}); err != nil {
+		t.Fatal(err)
+	}
+	if j := s.until(id, final); j.Status != types.JobStatusCanceled {
+		t.Errorf("loop: %s %d %s", j.Status, aws.ToInt32(j.ErrorCode), aws.ToString(j.ErrorMessage))
+	}
+	s.eventually("nothing of it runs or is open", func() bool { return len(s.encoders()) == 0 && s.uploads("films") == 0 })
+	if left := files(t, s.download("films", "loop/")); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// counted is an answer whose bytes are counted.
+type counted struct {
+	http.ResponseWriter
+	n *atomic.Int64
+}
+
+func (c *counted) Write(p []byte) (int, error) {
+	n, err := c.ResponseWriter.Write(p)
+	c.n.Add(int64(n))
+	return n, err
 }
 
 // TestHostileSettings asks for what no job may have: each is refused by the member that asks, before anything runs.

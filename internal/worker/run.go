@@ -201,7 +201,7 @@ func (r *run) probe(ctx context.Context, src *source) (*plan.Probe, error) {
 	proc, err := r.worker.o.Sandbox.Start(ctx, sandbox.Spec{
 		Program: r.worker.o.FFprobe,
 		Args:    func(in []string) []string { return ffmpeg.ProbeArgs(in[0], demuxer) },
-		Inputs:  []sandbox.Source{src},
+		Inputs:  []sandbox.Source{src.bounded(maxProbeRead)},
 		Stdout:  true,
 		Limits:  sandbox.Limits{Deadline: probeDeadline, CPUTime: probeDeadline, StdoutBytes: ffmpeg.MaxProbeOutput},
 	})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"darkroom/internal/blob"
@@ -104,11 +105,55 @@ func (s *source) head(ctx context.Context, n int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(r, n))
 }
 
+// maxProbeRead bounds what a probe reads of a file: an index and the beginning of the media are a small part of it. What is no film may be read on
+// and on without anything being found.
+const maxProbeRead = 1 << 30
+
+// errNothingFound ends a probe that has read as much as it may.
+var errNothingFound = errors.New("the probe has read as much as it may")
+
+// bounded is a source of which no more than left is read.
+type bounded struct {
+	*source
+	left atomic.Int64
+}
+
+func (s *source) bounded(most int64) *bounded {
+	b := &bounded{source: s}
+	b.left.Store(most)
+	return b
+}
+
+// ReadRange implements sandbox.Source.
+func (b *bounded) ReadRange(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+	r, err := b.source.ReadRange(ctx, offset, length)
+	if err != nil {
+		return nil, err
+	}
+	return &boundedReader{r, &b.left}, nil
+}
+
+type boundedReader struct {
+	io.ReadCloser
+	left *atomic.Int64
+}
+
+func (r *boundedReader) Read(p []byte) (int, error) {
+	if r.left.Load() <= 0 {
+		return 0, errNothingFound
+	}
+	n, err := r.ReadCloser.Read(p)
+	r.left.Add(-int64(n))
+	return n, err
+}
+
 // inputError gives a failure to read an input its code. subject is the input as it may be shown.
 func inputError(subject string, err error) error {
 	e := &job.Error{Code: 1076, Message: subject + " could not be read. Try again; if it fails again, check the object.", Err: err}
 	var refused *egress.Refused
 	switch {
+	case errors.Is(err, errNothingFound):
+		e.Code, e.Message = 1010, subject+" cannot be opened: no film was found in all that was read of it. Check the file."
 	case errors.Is(err, blob.ErrNoSuchKey), errors.Is(err, blob.ErrNoSuchBucket):
 		e.Code, e.Message = 1404, subject+" does not exist. Check the bucket and the key."
 	case errors.Is(err, blob.ErrAccessDenied):
