@@ -23,6 +23,7 @@ import (
 	"darkroom/internal/audit"
 	"darkroom/internal/config"
 	"darkroom/internal/gateway"
+	"darkroom/internal/iamapi"
 	"darkroom/internal/identity"
 	"darkroom/internal/pki"
 	"darkroom/internal/plan"
@@ -31,6 +32,7 @@ import (
 	"darkroom/internal/secret"
 	"darkroom/internal/secret/keyfile"
 	"darkroom/internal/store/sqlite"
+	"darkroom/internal/stsapi"
 )
 
 // The files of the data directory.
@@ -159,11 +161,28 @@ func (s *server) open() error {
 	if err != nil {
 		return err
 	}
+	iam, err := iamapi.New(iamapi.Options{Directory: people})
+	if err != nil {
+		return err
+	}
+	denials, err := newExplainer(master)
+	if err != nil {
+		return err
+	}
+	verify, err := tokenVerifier(cfg)
+	if err != nil {
+		return err
+	}
+	sts, err := stsapi.New(stsapi.Options{Directory: people, Verify: verify, Explain: denials.open})
+	if err != nil {
+		return err
+	}
 	s.gateway, err = gateway.New(gateway.Options{
-		Services:   []gateway.Service{mediaconvert, s3},
+		Services:   []gateway.Service{mediaconvert, s3, iam, sts},
 		Default:    "mediaconvert",
 		Region:     cfg.Region,
 		Identities: gate{people, cfg.Region},
+		Explain:    denials.seal,
 		Audit:      s.audit,
 		Log:        s.log,
 		Ready:      s.ready,

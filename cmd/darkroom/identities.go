@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"darkroom/internal/config"
+	"darkroom/internal/egress"
 	"darkroom/internal/iam"
 	"darkroom/internal/identity"
+	"darkroom/internal/oidc"
 	"darkroom/internal/secret"
 	"darkroom/internal/sigv4"
 	"darkroom/internal/store"
@@ -116,3 +118,15 @@ func (g gate) Used(accessKeyID string, p iam.Principal, service string) {
 var _ interface {
 	Find(context.Context, string, string) (*sigv4.Key, iam.Principal, error)
 } = gate{}
+
+// tokenVerifier verifies the tokens of OpenID Connect providers, whose keys are fetched through egress.
+func tokenVerifier(cfg config.Config) (func(ctx context.Context, issuer string, audiences []string, token string) (oidc.Claims, error), error) {
+	door, err := newEgress(cfg.Egress)
+	if err != nil {
+		return nil, err
+	}
+	keys := oidc.NewKeys(func(ctx context.Context, url string) ([]byte, error) {
+		return door.Fetch(ctx, egress.OIDC, url, oidc.MaxKeySet)
+	}, time.Now)
+	return keys.Verify, nil
+}

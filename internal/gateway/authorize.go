@@ -20,6 +20,7 @@ func (g *Gateway) authorize(r *http.Request, x *exchange, op *Operation) error {
 	for _, c := range op.Checks {
 		ask.Check = c
 		if d := iam.Authorize(&ask); !d.Allowed() {
+			x.explained = g.explain(&ask, d)
 			return &iam.Denied{Principal: x.principal, Check: c, Decision: d}
 		}
 	}

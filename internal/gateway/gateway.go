@@ -39,6 +39,9 @@ type Options struct {
 	// cannot be recorded does not happen.
 	Audit func(context.Context, Record) error
 	Log   *slog.Logger
+	// Explain writes why a request was denied in a form that only those read who may: it goes out with the refusal, for
+	// sts:DecodeAuthorizationMessage. Nil, or an empty answer: nothing goes out.
+	Explain func(ask *iam.Request, d iam.Decision) string
 	// Ready says what keeps the service from working, and what it works without. Nil means nothing does.
 	Ready func(context.Context) []Problem
 	// Now is the clock; nil means time.Now.
@@ -53,6 +56,7 @@ type Gateway struct {
 	identities Identities
 	audit      func(context.Context, Record) error
 	log        *slog.Logger
+	explain    func(ask *iam.Request, d iam.Decision) string
 	ready      func(context.Context) []Problem
 	now        func() time.Time
 
@@ -67,11 +71,14 @@ func New(o Options) (*Gateway, error) {
 		return nil, errors.New("a gateway needs Region, Identities, Audit and Log")
 	}
 	g := &Gateway{
-		services: make(map[string]Service), region: o.Region, identities: o.Identities, audit: o.Audit, log: o.Log, ready: o.Ready, now: o.Now,
+		services: make(map[string]Service), region: o.Region, identities: o.Identities, audit: o.Audit, log: o.Log, explain: o.Explain, ready: o.Ready, now: o.Now,
 		outside: make(slots, MaxRequests), inside: make(slots, MaxRequests), large: make(slots, MaxLargeBodies),
 	}
 	if g.now == nil {
 		g.now = time.Now
+	}
+	if g.explain == nil {
+		g.explain = func(*iam.Request, iam.Decision) string { return "" }
 	}
 	if g.ready == nil {
 		g.ready = func(context.Context) []Problem { return nil }
@@ -107,6 +114,9 @@ func (g *Gateway) InternalHandler() http.Handler {
 	})
 }
 
+// explanationHeader has the encoded authorization message of a request that was denied.
+const explanationHeader = "x-amzn-encoded-authorization-message"
+
 // exchange is one request on its way, for the log and the audit trail.
 type exchange struct {
 	id       string
@@ -119,7 +129,8 @@ type exchange struct {
 	service   Service // nil until known
 	principal iam.Principal
 	operation string
-	err       error // why it was refused or failed
+	explained string // why it was denied, encoded
+	err       error  // why it was refused or failed
 }
 
 func (x *exchange) serviceName() string {
@@ -224,6 +235,9 @@ func (g *Gateway) refuse(w *response, r *http.Request, x *exchange, err error) (
 	}
 	if s.Name() == serviceS3 {
 		w.nameS3(x.id)
+	}
+	if x.explained != "" {
+		w.Header().Set(explanationHeader, x.explained)
 	}
 	s.Refuse(w, r, err)
 	return true
