@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
@@ -181,7 +182,7 @@ func (s *server) open() error {
 		Services:   []gateway.Service{mediaconvert, s3, iam, sts},
 		Default:    "mediaconvert",
 		Region:     cfg.Region,
-		Identities: gate{people, cfg.Region},
+		Identities: gate{people, cfg.Region, s.log, new(sync.Once)},
 		Explain:    denials.seal,
 		Audit:      s.audit,
 		Log:        s.log,

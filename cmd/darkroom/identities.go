@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"darkroom/internal/config"
@@ -104,6 +105,8 @@ func readGuardRails(files []string) ([]*iam.Policy, error) {
 type gate struct {
 	*identity.Directory
 	region string
+	log    *slog.Logger
+	root   *sync.Once // the root's key was used
 }
 
 // Used implements gateway.Identities.
@@ -111,6 +114,11 @@ func (g gate) Used(accessKeyID string, p iam.Principal, service string) {
 	use := identity.Use{ID: accessKeyID, Account: p.Account, Time: time.Now().UTC(), Service: service, Region: g.region}
 	if p.Type == iam.AssumedRole {
 		use.ID = p.RoleID // sessions come and go
+	}
+	if p.Type == iam.Root {
+		g.root.Do(func() {
+			g.log.Warn("the access key of an account's root is in use: nothing bounds it but guard rails; work as a user, such as "+identity.AdminUser, "account", p.Account)
+		})
 	}
 	g.Directory.Used(use)
 }

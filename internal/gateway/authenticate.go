@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -90,7 +91,7 @@ func (g *Gateway) vouch(r *http.Request, x *exchange, unsigned error) (vouched *
 			continue
 		}
 		x.service = s
-		p, err := v.Vouch(r, body)
+		p, proof, err := v.Vouch(r, body)
 		if err == nil && p.Type != iam.WebIdentity {
 			err = errors.New("a voucher named somebody who signs")
 		}
@@ -99,7 +100,7 @@ func (g *Gateway) vouch(r *http.Request, x *exchange, unsigned error) (vouched *
 			return r, nil, err
 		}
 		x.principal = p
-		out := r.WithContext(r.Context())
+		out := r.WithContext(context.WithValue(r.Context(), keyProof, proof))
 		withBody(out, body)
 		return out, release, nil
 	}

@@ -29,8 +29,8 @@ type Voucher interface {
 	Service
 	// Vouches says whether a request without a signature is for such an operation; body is the whole of it.
 	Vouches(r *http.Request, body []byte) bool
-	// Vouch returns who the proof is about. An error is written by Refuse.
-	Vouch(r *http.Request, body []byte) (iam.Principal, error)
+	// Vouch verifies the proof and returns who it is about, and what else it says, which Proof gives back. An error is written by Refuse.
+	Vouch(r *http.Request, body []byte) (p iam.Principal, proof any, err error)
 }
 
 // Operation is what a request asks for.
@@ -51,6 +51,7 @@ const (
 	keyRequestID contextKey = iota
 	keyPrincipal
 	keyOrigin
+	keyProof
 )
 
 // origin is where a request came from, as the gateway's own code knows it.
@@ -71,6 +72,9 @@ func Caller(ctx context.Context) iam.Principal {
 	p, _ := ctx.Value(keyPrincipal).(iam.Principal)
 	return p
 }
+
+// Proof returns what Voucher.Vouch found in the request in ctx; nil for a request that was signed.
+func Proof(ctx context.Context) any { return ctx.Value(keyProof) }
 
 // Internal says whether the request in ctx came over the worker's own path. Only InternalHandler can make it so.
 func Internal(ctx context.Context) bool {

@@ -37,7 +37,7 @@ type Operation struct {
 	input func() any
 	check func(ctx context.Context, caller iam.Principal, in any) ([]iam.Check, error)
 	serve func(ctx context.Context, caller iam.Principal, in any) (any, error)
-	vouch func(ctx context.Context, in any) (iam.Principal, error)
+	vouch func(ctx context.Context, in any) (iam.Principal, any, error)
 }
 
 // Op makes an operation of functions over its input structure, I, of the AWS SDK. check says what must be allowed: it has no effect, and sees a request
@@ -61,11 +61,35 @@ func Open[I any](serve func(ctx context.Context, caller iam.Principal, in *I) (a
 	return op
 }
 
-// Vouched makes an operation whose requests are not signed: vouch says who asks, from a proof in the request.
-func Vouched[I any](vouch func(ctx context.Context, in *I) (iam.Principal, error), check func(ctx context.Context, caller iam.Principal, in *I) ([]iam.Check, error), serve func(ctx context.Context, caller iam.Principal, in *I) (any, error)) Operation {
-	op := Op(check, serve)
+// Vouched makes an operation whose requests are not signed: vouch says who asks, from a proof in the request, and what else the proof says, which
+// check and serve get.
+func Vouched[I, P any](
+	vouch func(ctx context.Context, in *I) (iam.Principal, P, error),
+	check func(ctx context.Context, caller iam.Principal, proof P, in *I) ([]iam.Check, error),
+	serve func(ctx context.Context, caller iam.Principal, proof P, in *I) (any, error),
+) Operation {
+	proven := func(ctx context.Context) (P, error) {
+		p, ok := gateway.Proof(ctx).(P)
+		if !ok {
+			return p, errors.New("a request without the proof that it was let in by")
+		}
+		return p, nil
+	}
+	op := Op(func(ctx context.Context, caller iam.Principal, in *I) ([]iam.Check, error) {
+		p, err := proven(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return check(ctx, caller, p, in)
+	}, func(ctx context.Context, caller iam.Principal, in *I) (any, error) {
+		p, err := proven(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return serve(ctx, caller, p, in)
+	})
 	op.unsigned = true
-	op.vouch = func(ctx context.Context, in any) (iam.Principal, error) { return vouch(ctx, in.(*I)) }
+	op.vouch = func(ctx context.Context, in any) (iam.Principal, any, error) { return vouch(ctx, in.(*I)) }
 	return op
 }
 
@@ -198,18 +222,18 @@ func (s *Service) Vouches(r *http.Request, body []byte) bool {
 }
 
 // Vouch implements gateway.Voucher.
-func (s *Service) Vouch(r *http.Request, body []byte) (iam.Principal, error) {
+func (s *Service) Vouch(r *http.Request, body []byte) (iam.Principal, any, error) {
 	f, err := form(r, body)
 	if err != nil {
-		return iam.Principal{}, err
+		return iam.Principal{}, nil, err
 	}
 	op, err := s.find(f)
 	if err != nil || !op.unsigned {
-		return iam.Principal{}, errors.Join(err, errors.New("the operation needs a signature"))
+		return iam.Principal{}, nil, errors.Join(err, errors.New("the operation needs a signature"))
 	}
 	in := op.input()
 	if faults := f.Decode(in); len(faults) > 0 {
-		return iam.Principal{}, Errorf(http.StatusBadRequest, "ValidationError", "%s", awsquery.Message(faults))
+		return iam.Principal{}, nil, Errorf(http.StatusBadRequest, "ValidationError", "%s", awsquery.Message(faults))
 	}
 	return op.vouch(r.Context(), in)
 }

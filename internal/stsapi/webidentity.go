@@ -13,24 +13,12 @@ import (
 	"darkroom/internal/oidc"
 )
 
-// claimsKey is where vouch leaves what a token says, for the checks and the answer of the same request.
-type vouched struct {
-	claims oidc.Claims
-	known  bool
-}
-
 // vouch finds who a web identity token is about. The account is that of the role; whose token it is says the provider that the account has configured.
 // Source: "AssumeRoleWithWebIdentity".
-func (s *server) vouch(ctx context.Context, in *sdk.AssumeRoleWithWebIdentityInput) (iam.Principal, error) {
-	_, p, err := s.identify(ctx, in)
-	return p, err
-}
-
-// identify verifies the token of a request.
-func (s *server) identify(ctx context.Context, in *sdk.AssumeRoleWithWebIdentityInput) (vouched, iam.Principal, error) {
-	none := iam.Principal{}
+func (s *server) vouch(ctx context.Context, in *sdk.AssumeRoleWithWebIdentityInput) (iam.Principal, oidc.Claims, error) {
+	fail := func(err error) (iam.Principal, oidc.Claims, error) { return iam.Principal{}, oidc.Claims{}, err }
 	if in.ProviderId != nil {
-		return vouched{}, none, invalid("Not offered by this installation: ProviderId, which is for OAuth 2.0 access tokens. Identity providers are OpenID Connect ones.")
+		return fail(invalid("Not offered by this installation: ProviderId, which is for OAuth 2.0 access tokens. Identity providers are OpenID Connect ones."))
 	}
 	account := ""
 	if parts := strings.SplitN(value(in.RoleArn), ":", 6); len(parts) == 6 && parts[2] == "iam" && strings.HasPrefix(parts[5], "role/") {
@@ -38,36 +26,36 @@ func (s *server) identify(ctx context.Context, in *sdk.AssumeRoleWithWebIdentity
 	}
 	v, err := s.people.View(ctx, account)
 	if errors.Is(err, identity.ErrNoAccount) {
-		return vouched{}, none, notAuthorized()
+		return fail(notAuthorized())
 	}
 	if err != nil {
-		return vouched{}, none, err
+		return fail(err)
 	}
 	issuer, _, err := oidc.Peek(value(in.WebIdentityToken))
 	if err != nil {
-		return vouched{}, none, refuse(http.StatusBadRequest, "InvalidIdentityToken", "The ID Token provided is not a valid JWT. (%s)", err)
+		return fail(refuse(http.StatusBadRequest, "InvalidIdentityToken", "The ID Token provided is not a valid JWT. (%s)", err))
 	}
 	provider := v.Get(identity.Provider, strings.TrimPrefix(issuer, "https://"))
 	if provider == nil || !strings.HasPrefix(issuer, "https://") {
-		return vouched{}, none, refuse(http.StatusBadRequest, "InvalidIdentityToken", "No OpenIDConnect provider found in your account for the issuer of the token.")
+		return fail(refuse(http.StatusBadRequest, "InvalidIdentityToken", "No OpenIDConnect provider found in your account for the issuer of the token."))
 	}
 	claims, err := s.verify(ctx, issuer, provider.Audiences, value(in.WebIdentityToken))
 	switch {
 	case errors.Is(err, oidc.ErrUnreachable):
-		return vouched{}, none, refuse(http.StatusBadRequest, "IDPCommunicationError", "Couldn't retrieve verification key from your identity provider, please try again.")
+		return fail(refuse(http.StatusBadRequest, "IDPCommunicationError", "Couldn't retrieve verification key from your identity provider, please try again."))
 	case errors.Is(err, oidc.ErrExpired):
-		return vouched{}, none, refuse(http.StatusBadRequest, "ExpiredTokenException", "Token expired: the token of the identity provider is no longer good.")
+		return fail(refuse(http.StatusBadRequest, "ExpiredTokenException", "Token expired: the token of the identity provider is no longer good."))
 	case errors.Is(err, oidc.ErrAudience):
-		return vouched{}, none, refuse(http.StatusBadRequest, "InvalidIdentityToken", "Incorrect token audience")
+		return fail(refuse(http.StatusBadRequest, "InvalidIdentityToken", "Incorrect token audience"))
 	case errors.Is(err, oidc.ErrInvalid):
-		return vouched{}, none, refuse(http.StatusBadRequest, "InvalidIdentityToken", "The token cannot be taken: %s", err)
+		return fail(refuse(http.StatusBadRequest, "InvalidIdentityToken", "The token cannot be taken: %s", err))
 	case err != nil:
-		return vouched{}, none, err
+		return fail(err)
 	}
 	arn := provider.ARN(account)
-	return vouched{claims, true}, iam.Principal{
+	return iam.Principal{
 		Type: iam.WebIdentity, Account: account, Name: arn, Provider: arn, UserID: provider.ID + ":" + claims.Subject, ARN: arn + "/" + claims.Subject,
-	}, nil
+	}, claims, nil
 }
 
 func notAuthorized() error {
@@ -75,22 +63,18 @@ func notAuthorized() error {
 }
 
 // webIdentityChecks asks the trust policy of the role, with what the token says.
-func (s *server) webIdentityChecks(ctx context.Context, caller iam.Principal, in *sdk.AssumeRoleWithWebIdentityInput) ([]iam.Check, error) {
-	seen, _, err := s.identify(ctx, in)
-	if err != nil {
-		return nil, err
-	}
+func (s *server) webIdentityChecks(ctx context.Context, caller iam.Principal, claims oidc.Claims, in *sdk.AssumeRoleWithWebIdentityInput) ([]iam.Check, error) {
 	v, err := s.people.View(ctx, caller.Account)
 	if err != nil {
 		return nil, err
 	}
 	var c iam.Check
-	host := strings.TrimPrefix(seen.claims.Issuer, "https://")
-	c.Context.Set(host+":aud", audience(seen.claims))
-	c.Context.Set(host+":sub", seen.claims.Subject)
-	c.Context.Set(host+":amr", seen.claims.AuthenticationMethods...)
+	host := strings.TrimPrefix(claims.Issuer, "https://")
+	c.Context.Set(host+":aud", audience(claims))
+	c.Context.Set(host+":sub", claims.Subject)
+	c.Context.Set(host+":amr", claims.AuthenticationMethods...)
 	return trustChecks(v, c, "AssumeRoleWithWebIdentity", value(in.RoleArn), value(in.RoleSessionName), in.DurationSeconds,
-		seen.claims.PrincipalTags, seen.claims.TransitiveTagKeys, seen.claims.SourceIdentity), nil
+		claims.PrincipalTags, claims.TransitiveTagKeys, claims.SourceIdentity), nil
 }
 
 // audience is the client that a token is for: the authorized party where there is one.
@@ -101,24 +85,20 @@ func audience(c oidc.Claims) string {
 	return c.Audience[0]
 }
 
-func (s *server) assumeRoleWithWebIdentity(ctx context.Context, caller iam.Principal, in *sdk.AssumeRoleWithWebIdentityInput) (any, error) {
-	seen, _, err := s.identify(ctx, in)
-	if err != nil {
-		return nil, err
-	}
+func (s *server) assumeRoleWithWebIdentity(ctx context.Context, caller iam.Principal, claims oidc.Claims, in *sdk.AssumeRoleWithWebIdentityInput) (any, error) {
 	c, user, packed, err := s.assume(ctx, caller.Account, assumption{
 		role: *in.RoleArn, name: *in.RoleSessionName, duration: in.DurationSeconds, policy: in.Policy, managed: in.PolicyArns,
-		tags: seen.claims.PrincipalTags, transitive: seen.claims.TransitiveTagKeys, source: seen.claims.SourceIdentity, provider: caller.Provider,
+		tags: claims.PrincipalTags, transitive: claims.TransitiveTagKeys, source: claims.SourceIdentity, provider: caller.Provider,
 	})
 	if err != nil {
 		return nil, err
 	}
 	out := &sdk.AssumeRoleWithWebIdentityOutput{
-		Credentials: credentials(c), AssumedRoleUser: user, PackedPolicySize: packed, Provider: &caller.Provider, Audience: ptr(audience(seen.claims)),
-		SubjectFromWebIdentityToken: &seen.claims.Subject,
+		Credentials: credentials(c), AssumedRoleUser: user, PackedPolicySize: packed, Provider: &caller.Provider, Audience: ptr(audience(claims)),
+		SubjectFromWebIdentityToken: &claims.Subject,
 	}
-	if seen.claims.SourceIdentity != "" {
-		out.SourceIdentity = &seen.claims.SourceIdentity
+	if claims.SourceIdentity != "" {
+		out.SourceIdentity = &claims.SourceIdentity
 	}
 	return out, nil
 }
