@@ -360,6 +360,11 @@ func (q *Queue) Renew(ctx context.Context, l *lease.Lease) (lease.Credentials, e
 		return lease.Credentials{}, lease.ErrLost
 	}
 	c, err := q.o.Credentials.Issue(ctx, h.job, l.Epoch)
+	if failed, ok := errors.AsType[*job.Error](err); ok {
+		// The role is not what it was when the job began: the job ends here, and its worker hears that the lease is gone.
+		failure := lease.Result{Error: &lease.Failure{Code: failed.Code, Message: failed.Message}}
+		return lease.Credentials{}, errors.Join(lease.ErrLost, q.Finish(context.WithoutCancel(ctx), l, failure))
+	}
 	if err != nil {
 		return lease.Credentials{}, err
 	}

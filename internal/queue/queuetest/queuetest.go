@@ -135,6 +135,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"a role that does not exist fails its job alone", refusedRole},
 		{"a failing issuer loses nothing", failingIssuer},
 		{"renewed credentials replace the old ones", renew},
+		{"renew, with a role that is not good any more", renewRefused},
 		{"void wakes the next claim", void},
 		{"finish twice", finishTwice},
 		{"a queue that goes on wakes its claims", goesOn},
@@ -398,6 +399,25 @@ func renew(t *testing.T, f *fixture) {
 	}
 	if _, err := f.Renew(t.Context(), l); !errors.Is(err, lease.ErrLost) {
 		t.Errorf("Renew after the end: got %v, want ErrLost", err)
+	}
+}
+
+// renewRefused: a role that is not good any more ends the job with the reason, and the worker hears that its lease is gone.
+func renewRefused(t *testing.T, f *fixture) {
+	f.submit(t, 1)
+	l := f.claim(t)
+	f.creds.mu.Lock()
+	f.creds.refuse[l.JobID] = job.Errorf(1434, "the role does not trust")
+	f.creds.mu.Unlock()
+	if _, err := f.Renew(t.Context(), l); !errors.Is(err, lease.ErrLost) {
+		t.Errorf("got %v, want ErrLost", err)
+	}
+	if err := f.Wait(t.Context(), l); !errors.Is(err, lease.ErrLost) {
+		t.Errorf("Wait: got %v, want ErrLost", err)
+	}
+	j, err := f.Get(t.Context(), l.Account, l.JobID)
+	if err != nil || j.Status != job.Errored || j.ErrorCode != 1434 || f.creds.alive() != 0 {
+		t.Errorf("got %s %d, %v; %d live credentials", j.Status, j.ErrorCode, err, f.creds.alive())
 	}
 }
 
