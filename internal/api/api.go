@@ -32,6 +32,8 @@ type Queue interface {
 	Submit(ctx context.Context, j *job.Job) (*job.Job, error)
 	// Get returns a job, or job.ErrNotFound.
 	Get(ctx context.Context, account, id string) (*job.Job, error)
+	// ByToken returns the job that was submitted with a client token, or job.ErrNotFound.
+	ByToken(ctx context.Context, account, token string) (*job.Job, error)
 	// List returns a page of jobs; that there are none is no error.
 	List(ctx context.Context, q job.Query) ([]*job.Job, error)
 	// Cancel ends a job that waits, and asks the worker of one that runs to stop. It returns job.ErrNotFound or job.ErrFinished.

@@ -33,12 +33,20 @@ const (
 
 var roleARN = regexp.MustCompile(`^arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+$`)
 
-// createJob judges a request in this order: what its template and presets are; what is invalid, all of it; whether the queue exists and the
+// createJob answers a repeat with the job that it made the first time, whatever has changed since. Else it judges a request in this order: what its template and presets are; what is invalid, all of it; whether the queue exists and the
 // policy allows the inputs; what is not offered, all of it. Only then is anything recorded.
 func (s *Service) createJob(ctx context.Context, account string, in *mc.CreateJobInput) (*mc.CreateJobOutput, error) {
 	hash, err := s.requestHash(account, in)
 	if err != nil {
 		return nil, err
+	}
+	if token := value(in.ClientRequestToken); token != "" {
+		switch first, err := s.queue.ByToken(ctx, account, token); {
+		case err == nil:
+			return s.repeated(first, hash)
+		case !errors.Is(err, job.ErrNotFound):
+			return nil, err
+		}
 	}
 	merged, err := s.merge(ctx, account, in)
 	if err != nil {
@@ -70,7 +78,7 @@ func (s *Service) createJob(ctx context.Context, account string, in *mc.CreateJo
 	}
 	recorded, err := s.queue.Submit(ctx, j)
 	if errors.Is(err, job.ErrTokenReused) {
-		return nil, mediaconvert.Conflict("The client request token was used before, with another request. Use a new token for a new job.")
+		return nil, tokenReused()
 	}
 	if err != nil {
 		return nil, err
@@ -80,6 +88,19 @@ func (s *Service) createJob(ctx context.Context, account string, in *mc.CreateJo
 		return nil, err
 	}
 	return &mc.CreateJobOutput{Job: described}, nil
+}
+
+// repeated answers a request whose token was used before.
+func (s *Service) repeated(first *job.Job, hash string) (*mc.CreateJobOutput, error) {
+	if first.RequestHash != hash {
+		return nil, tokenReused()
+	}
+	described, err := s.describeJob(first)
+	return &mc.CreateJobOutput{Job: described}, err
+}
+
+func tokenReused() error {
+	return mediaconvert.Conflict("The client request token was used before, with another request. Use a new token for a new job.")
 }
 
 // roleFault says why a job cannot have a role. Who may pass it has been asked before: what is said here is no news to others.

@@ -138,6 +138,20 @@ func (f *fakeQueue) Get(_ context.Context, account, id string) (*job.Job, error)
 	return j, nil
 }
 
+func (f *fakeQueue) ByToken(_ context.Context, account, token string) (*job.Job, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		return nil, f.err
+	}
+	for _, j := range f.jobs {
+		if j.Account == account && j.ClientToken == token {
+			return j, nil
+		}
+	}
+	return nil, job.ErrNotFound
+}
+
 func (f *fakeQueue) List(_ context.Context, q job.Query) ([]*job.Job, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -351,6 +351,18 @@ func TestClientRequestToken(t *testing.T) {
 	if status, other := create("OTHER", strings.ReplaceAll(first, account, "999988887777")); status != http.StatusCreated || other == id {
 		t.Errorf("the token of another account: %d %s", status, other)
 	}
+	// A repeat is not judged again: what the first one named may be gone.
+	if resp, body := b.send("ROOT", "POST", "/2017-08-29/presets", `{"name":"p","settings":{}}`); resp.StatusCode != http.StatusCreated {
+		t.Fatal(body)
+	}
+	const named = `{"role":"` + roleARN + `","clientRequestToken":"n","settings":{"outputGroups":[{"outputs":[{"preset":"p"}]}]}}`
+	_, made := create("ROOT", named)
+	if resp, body := b.send("ROOT", "DELETE", "/2017-08-29/presets/p", ""); resp.StatusCode != http.StatusAccepted {
+		t.Fatal(body)
+	}
+	if status, again := create("ROOT", named); status != http.StatusCreated || again != made {
+		t.Errorf("a repeat after its preset is gone: %d %s, want %s", status, again, made)
+	}
 	const without = `{"role":"` + roleARN + `","settings":{}}`
 	_, one := create("ROOT", without)
 	if _, two := create("ROOT", without); one == two {

@@ -125,6 +125,11 @@ func (q *Queue) Get(ctx context.Context, account, id string) (*job.Job, error) {
 	return q.store.Get(ctx, account, id)
 }
 
+// ByToken returns the job that was submitted with a client token, or job.ErrNotFound.
+func (q *Queue) ByToken(ctx context.Context, account, token string) (*job.Job, error) {
+	return q.store.ByToken(ctx, account, token)
+}
+
 // List returns a page of jobs.
 func (q *Queue) List(ctx context.Context, query job.Query) ([]*job.Job, error) {
 	return q.store.List(ctx, query)

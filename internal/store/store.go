@@ -59,6 +59,8 @@ type Store interface {
 	Submit(ctx context.Context, j *job.Job, now time.Time) (*job.Job, error)
 	// Get returns a job or job.ErrNotFound.
 	Get(ctx context.Context, account, id string) (*job.Job, error)
+	// ByToken returns the job that was submitted with a client token, which is not empty, or job.ErrNotFound.
+	ByToken(ctx context.Context, account, token string) (*job.Job, error)
 	List(ctx context.Context, q job.Query) ([]*job.Job, error)
 	// Count counts a queue's unfinished jobs, those of all queues when queue is empty.
 	Count(ctx context.Context, account, queue string) (job.Counts, error)

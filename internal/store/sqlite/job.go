@@ -134,9 +134,7 @@ func (s *Store) Submit(ctx context.Context, j *job.Job, now time.Time) (*job.Job
 		var token any
 		if j.ClientToken != "" {
 			token = j.ClientToken
-			var text []byte
-			err := tx.QueryRowContext(ctx, "SELECT record FROM jobs WHERE account = ? AND token = ?", j.Account, j.ClientToken).Scan(&text)
-			first, err := decode(text, err)
+			first, err := byToken(ctx, tx, j.Account, j.ClientToken)
 			switch {
 			case errors.Is(err, job.ErrNotFound):
 			case err != nil:
@@ -170,6 +168,17 @@ func (s *Store) Submit(ctx context.Context, j *job.Job, now time.Time) (*job.Job
 		return nil, err
 	}
 	return recorded, nil
+}
+
+func byToken(ctx context.Context, q queryer, account, token string) (*job.Job, error) {
+	var text []byte
+	err := q.QueryRowContext(ctx, "SELECT record FROM jobs WHERE account = ? AND token = ?", account, token).Scan(&text)
+	return decode(text, err)
+}
+
+// ByToken implements store.Store.
+func (s *Store) ByToken(ctx context.Context, account, token string) (*job.Job, error) {
+	return byToken(ctx, s.read, account, token)
 }
 
 // taskID names the one task of a job.

@@ -155,6 +155,13 @@ func clientToken(t *testing.T, s store.Store) {
 	}
 	_, err := s.Submit(t.Context(), c, at(3))
 	is(t, "another request", err, job.ErrTokenReused)
+	if got := must[*job.Job](t)(s.ByToken(t.Context(), account, "t")); got.ID != a.ID {
+		t.Errorf("by token: %s, want %s", got.ID, a.ID)
+	}
+	for _, other := range [][2]string{{account, "T"}, {account, ""}, {"999999999999", "t"}} {
+		_, err := s.ByToken(t.Context(), other[0], other[1])
+		is(t, "by another token", err, job.ErrNotFound)
+	}
 	submit(t, s, d)
 	if n := len(must[[]*job.Job](t)(s.List(t.Context(), job.Query{Account: account, Limit: 9}))); n != 1 {
 		t.Errorf("%d jobs, want 1", n)
