@@ -262,17 +262,23 @@ var dateForms = []string{"2006-01-02T15:04:05Z07:00", "2006-01-02T15:04Z07:00", 
 // maxEpoch is the last second of the year 9999.
 const maxEpoch = 253402300799
 
+var errDate = errors.New("want a date such as 2026-01-31T23:59:00Z, or seconds since 1970")
+
 // parseDate reads a date. Four digits are a year, other whole numbers are seconds since 1970.
 func parseDate(text string) (time.Time, error) {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && len(text) != 4 && only(text, "0123456789") && n <= maxEpoch {
+		return time.Unix(n, 0), nil
+	}
+	const longest = "2006-01-02T15:04:05.999999999+07:00"
+	if len(text) > len(longest) || strings.Contains(text, ",") || len(text) > 13 && text[13] != ':' {
+		return time.Time{}, errDate // package time is content with a comma, and with one digit of an hour
+	}
 	for _, form := range dateForms {
 		if t, err := time.Parse(form, text); err == nil {
 			return t, nil
 		}
 	}
-	if n, err := strconv.ParseInt(text, 10, 64); err == nil && n >= 0 && n <= maxEpoch {
-		return time.Unix(n, 0), nil
-	}
-	return time.Time{}, errors.New("want a date such as 2026-01-31T23:59:00Z, or seconds since 1970")
+	return time.Time{}, errDate
 }
 
 func readDate(text string, _ bool) (operand, error) {

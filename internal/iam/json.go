@@ -85,6 +85,9 @@ func (n *node) get(name string) *node {
 	return nil
 }
 
+// pointerEscapes are those of RFC 6901.
+var pointerEscapes = strings.NewReplacer("~", "~0", "/", "~1")
+
 // reader collects the mistakes of a document, as they are found.
 type reader struct {
 	document string
@@ -197,7 +200,7 @@ func (r *reader) object(d *json.Decoder, n *node, depth int) *node {
 		if key == nil {
 			return nil
 		}
-		key.path = n.path + "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(key.text)
+		key.path = n.path + "/" + pointerEscapes.Replace(key.text)
 		if seen[key.text] {
 			r.fail(key, "Syntax errors in policy: %s is given twice", shown(key.text))
 			return nil

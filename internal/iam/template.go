@@ -148,9 +148,9 @@ func (p templatePart) name() string {
 }
 
 // Literal returns the pattern that matches s and nothing else, in a policy of version 2012-10-17.
-func Literal(s string) string {
-	return strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}").Replace(s)
-}
+func Literal(s string) string { return literals.Replace(s) }
+
+var literals = strings.NewReplacer("*", "${*}", "?", "${?}", "$", "${$}")
 
 // maxShown bounds what a message repeats of a document.
 const maxShown = 100

@@ -1,0 +1,3 @@
+package iam
+
+const account = "111122223333"
