@@ -151,7 +151,7 @@ type evaluation struct {
 }
 
 func newEvaluation(r *Request, trace tracer) evaluation {
-	e := evaluation{scope: scope{r}, action: lower(r.Check.Action), trace: trace}
+	e := evaluation{scope: scope{r, new(memo)}, action: lower(r.Check.Action), trace: trace}
 	e.vendor, e.name, _ = strings.Cut(e.action, ":")
 	if r.Check.Resource != "*" {
 		e.resource = strings.SplitN(r.Check.Resource, ":", arnParts)
@@ -209,20 +209,21 @@ func (e *evaluation) policy(source Source, p *Policy) finding {
 		return out
 	}
 	out.policy = p.Name
-	candidates := p.concerning(e.vendor)
+	named, others := p.byVendor[e.vendor], p.others
 	if e.trace != nil {
-		candidates = p.all
+		named, others = p.all(), nil
 	}
-	for s := range candidates {
+	for len(named)+len(others) > 0 {
+		s := next(&named, &others)
 		if s.Effect == Allow && out.allowed == byName && e.trace == nil {
 			continue
 		}
-		named, why := e.applies(s)
+		how, why := e.applies(s)
 		if e.trace != nil {
 			e.trace(source, p, s, why)
 		}
 		switch {
-		case named == unnamed:
+		case how == unnamed:
 		case s.Effect == Deny:
 			if !out.denied {
 				out.denied, out.statement = true, s
@@ -230,8 +231,8 @@ func (e *evaluation) policy(source Source, p *Policy) finding {
 			if e.trace == nil {
 				return out
 			}
-		case named > out.allowed && !out.denied:
-			out.allowed, out.statement = named, s
+		case how > out.allowed && !out.denied:
+			out.allowed, out.statement = how, s
 		}
 	}
 	return out

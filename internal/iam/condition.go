@@ -219,11 +219,7 @@ func readIgnoreCase(text string, variables bool) (operand, error) { return readE
 func holdsExact(value string, o *operand, s scope) truth { return o.text.match(value, s) }
 
 func holdsIgnoreCase(value string, o *operand, s scope) truth {
-	g, resolved := o.text.resolve(s, len(value))
-	if resolved != yes {
-		return resolved
-	}
-	return truthOf(g != nil && equalFold(g[0].text, value))
+	return o.text.spells(value, s, true)
 }
 
 // maxNumber bounds the digits of a number.

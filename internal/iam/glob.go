@@ -76,19 +76,18 @@ func newGlob(parts []part) glob {
 
 func newPiece(parts []part) piece {
 	var p piece
-	marks := false
-	var text strings.Builder
+	if !slices.ContainsFunc(parts, func(x part) bool { return x.kind == markPart }) {
+		for _, x := range parts {
+			p.text += x.text
+		}
+		return p
+	}
 	for _, x := range parts {
 		if x.kind == markPart {
-			marks = true
 			p.runes = append(p.runes, anyRune)
-			continue
+		} else {
+			p.runes = append(p.runes, []rune(x.text)...)
 		}
-		text.WriteString(x.text)
-		p.runes = append(p.runes, []rune(x.text)...)
-	}
-	if !marks {
-		return piece{text: text.String()}
 	}
 	return p
 }
@@ -119,8 +118,11 @@ func newSearch(runes []rune) *search {
 
 // match matches the whole of s.
 func (g glob) match(s string) bool {
-	if g == nil {
+	switch {
+	case g == nil:
 		return false
+	case len(g) == 1 && g[0].runes == nil:
+		return s == g[0].text
 	}
 	n := g[0].prefix(s)
 	if n < 0 {

@@ -87,14 +87,22 @@ func (p *resourcePattern) match(parts []string, s scope) (matched truth, resolve
 	if p.all || parts == nil {
 		return truthOf(p.all), true
 	}
-	for i := range arnParts - 1 {
+	// The last part tells ARNs apart best, where it takes no variables to match it.
+	last := &p.parts[arnParts-1]
+	if last.fixed != nil && !last.fixed.match(parts[arnParts-1]) {
+		return no, true
+	}
+	for i := arnParts - 2; i > 0; i-- {
 		if !p.parts[i].fixed.match(parts[i]) {
 			return no, true
 		}
 	}
-	last, found := p.parts[arnParts-1].resolve(s, len(parts[arnParts-1]))
+	if last.fixed != nil {
+		return yes, true
+	}
+	g, found := last.resolve(s, len(parts[arnParts-1]))
 	if found != yes {
 		return found, false
 	}
-	return truthOf(last.match(parts[arnParts-1])), true
+	return truthOf(g.match(parts[arnParts-1])), true
 }

@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"iter"
 	"slices"
 	"strconv"
 	"strings"
@@ -103,30 +102,23 @@ func (p *Policy) compile() {
 	}
 }
 
-// concerning yields the statements that can match an action of a service, in order.
-func (p *Policy) concerning(vendor string) iter.Seq[*Statement] {
-	return func(yield func(*Statement) bool) {
-		named, others := p.byVendor[vendor], p.others
-		for len(named)+len(others) > 0 {
-			next := &named
-			if len(named) == 0 || len(others) > 0 && others[0].index < named[0].index {
-				next = &others
-			}
-			if !yield((*next)[0]) {
-				return
-			}
-			*next = (*next)[1:]
-		}
+// all are pointers to every statement.
+func (p *Policy) all() []*Statement {
+	out := make([]*Statement, len(p.Statements))
+	for i := range out {
+		out[i] = &p.Statements[i]
 	}
+	return out
 }
 
-// all yields every statement.
-func (p *Policy) all(yield func(*Statement) bool) {
-	for i := range p.Statements {
-		if !yield(&p.Statements[i]) {
-			return
-		}
+// next takes the statement that comes first in a policy from two lists of its statements, of which one may be empty.
+func next(a, b *[]*Statement) *Statement {
+	if len(*a) == 0 || len(*b) > 0 && (*b)[0].index < (*a)[0].index {
+		a = b
 	}
+	s := (*a)[0]
+	*a = (*a)[1:]
+	return s
 }
 
 func (s *Statement) negatedActions() bool { return s.NotActions != nil }

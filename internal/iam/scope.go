@@ -8,7 +8,19 @@ import (
 
 // scope is where the conditions of one request find the values of their keys. What is known of the principal and of the resource comes from
 // there alone, so that nothing in a request can pretend to it.
-type scope struct{ *Request }
+type scope struct {
+	*Request
+	found *memo // nil where few keys are asked for
+}
+
+// memo remembers the values of the keys that a request was asked for first; policies ask for the same few again and again.
+type memo struct {
+	keys   [memoSize]string
+	values [memoSize][]string
+	used   int
+}
+
+const memoSize = 8
 
 // Prefixes of keys that end in the name of a tag. The name is matched without regard to case, as the rest of a key is.
 const (
@@ -20,6 +32,23 @@ const (
 // values returns the values of a key, whose name is in lower case; none if it is absent.
 // Source: IAM User Guide, "AWS global condition context keys".
 func (s scope) values(key string) []string {
+	if s.found == nil {
+		return s.lookUp(key)
+	}
+	for i := range s.found.used {
+		if s.found.keys[i] == key {
+			return s.found.values[i]
+		}
+	}
+	v := s.lookUp(key)
+	if i := s.found.used; i < memoSize {
+		s.found.keys[i], s.found.values[i] = key, v
+		s.found.used++
+	}
+	return v
+}
+
+func (s scope) lookUp(key string) []string {
 	if v, ok := s.Assumed.values[key]; ok {
 		return v
 	}

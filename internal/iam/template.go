@@ -8,9 +8,10 @@ import (
 
 // template is the text of a policy in which there can be wildcards and policy variables. What a variable stands for is never a wildcard.
 type template struct {
-	parts []templatePart
-	fixed glob // the glob where there are no variables
-	isVar bool
+	parts  []templatePart
+	fixed  glob // the glob where there are no variables
+	isVar  bool // there are variables
+	isWild bool // there are wildcards
 }
 
 type templatePart struct {
@@ -35,9 +36,11 @@ func newTemplate(text string, wild, variables bool) (template, error) {
 		switch {
 		case wild && text[0] == '*':
 			t.parts = append(t.parts, templatePart{part: part{kind: starPart}})
+			t.isWild = true
 			text = text[1:]
 		case wild && text[0] == '?':
 			t.parts = append(t.parts, templatePart{part: part{kind: markPart}})
+			t.isWild = true
 			text = text[1:]
 		case variables && strings.HasPrefix(text, "${"):
 			inside, rest, ok := strings.Cut(text[2:], "}")
@@ -94,11 +97,42 @@ func newVariable(inside string) (templatePart, error) {
 
 // match compares text with the template. A variable without a value matches nothing.
 func (t *template) match(text string, s scope) truth {
+	switch {
+	case t.fixed != nil:
+		return truthOf(t.fixed.match(text))
+	case !t.isWild:
+		return t.spells(text, s, false)
+	}
 	g, resolved := t.resolve(s, len(text))
 	if resolved != yes {
 		return resolved
 	}
 	return truthOf(g.match(text))
+}
+
+// spells compares text with a template that has no wildcards, with or without regard to the case of ASCII letters.
+func (t *template) spells(text string, s scope, fold bool) truth {
+	resolved, same := yes, true
+	for i := range t.parts {
+		word, known := t.parts[i].resolve(s)
+		switch {
+		case known == no:
+			return no
+		case known == unreadable:
+			resolved = unreadable
+		case !same:
+		case len(word) > len(text):
+			same = false
+		default:
+			head := text[:len(word)]
+			text = text[len(word):]
+			same = head == word || fold && equalFold(head, word)
+		}
+	}
+	if resolved != yes {
+		return resolved
+	}
+	return truthOf(same && text == "")
 }
 
 // resolve puts the values of a request into the template. It says no where a variable has no value and no default, and unreadable where one has
@@ -111,25 +145,37 @@ func (t *template) resolve(s scope, limit int) (glob, truth) {
 	resolved, size := yes, 0
 	parts := make([]part, 0, len(t.parts))
 	for i := range t.parts {
-		p := t.parts[i].part
-		if key := t.parts[i].key; key != "" {
-			switch values := s.values(key); {
-			case len(values) > 1 || len(values) == 1 && !utf8.ValidString(values[0]):
-				resolved = unreadable
-			case len(values) == 1 && values[0] != "":
-				p.text = values[0]
-			case !t.parts[i].hasDefault:
-				return nil, no
-			}
+		word, known := t.parts[i].resolve(s)
+		switch known {
+		case no:
+			return nil, no
+		case unreadable:
+			resolved = unreadable
 		}
-		if size += len(p.text); size <= limit {
-			parts = append(parts, p)
+		if size += len(word); size <= limit {
+			parts = append(parts, part{t.parts[i].kind, word})
 		}
 	}
 	if resolved != yes || size > limit {
 		return nil, resolved
 	}
 	return newGlob(parts), yes
+}
+
+// resolve is the text of a part: of a variable its value or its default.
+func (p *templatePart) resolve(s scope) (text string, known truth) {
+	if p.key == "" {
+		return p.text, yes
+	}
+	switch values := s.values(p.key); {
+	case len(values) > 1 || len(values) == 1 && !utf8.ValidString(values[0]):
+		return "", unreadable
+	case len(values) == 1 && values[0] != "":
+		return values[0], yes
+	case p.hasDefault:
+		return p.text, yes
+	}
+	return "", no
 }
 
 // variables yields the policy variables of the template.
