@@ -431,10 +431,10 @@ func (l *literal) values(key string) []string {
 	case under("iam:ResourceTag/"):
 		return tags(l.Check.Tags, key[len("iam:ResourceTag/"):])
 	}
-	if v := l.Check.Context.Get(key); v != nil {
+	if v := l.Context.Get(key); v != nil {
 		return v
 	}
-	return l.Context.Get(key)
+	return l.Check.Context.Get(key)
 }
 
 // condition says whether one line of a Condition holds: yes, no or doubt.

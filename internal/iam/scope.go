@@ -114,8 +114,11 @@ func (s scope) own(key string) (values []string, known bool) {
 		}
 		return one(strconv.FormatBool(!s.mfa().IsZero())), true
 	case "aws:multifactorauthage":
-		if s.mfa().IsZero() || s.Now.IsZero() {
+		if s.mfa().IsZero() {
 			return nil, true
+		}
+		if s.Now.IsZero() {
+			return unknown, true
 		}
 		return one(strconv.FormatInt(int64(s.Now.Sub(s.mfa())/time.Second), 10)), true
 	case "aws:resourceaccount":
