@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The main job on a fresh server: a film from s3:// becomes an MP4, an Apple HLS package and thumbnails on s3://, through the AWS CLI alone.
+# The main job on a fresh server: a film from s3:// becomes an MP4, an Apple HLS package and thumbnails on s3://, through the AWS CLI alone. The job is
+# submitted by a user who may do that and nothing else, with a role that may read the one film and write the one prefix.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -27,12 +28,27 @@ film=$(go list -m -f '{{.Dir}}' github.com/Eyevinn/mp4ff)/mp4/testdata/bbb_prog_
 aws s3 mb s3://films
 aws s3 cp --no-progress "$film" s3://films/in/bunny.mp4
 
-step "3. create the job (docs/examples/first-job.json, as MediaConvert's console would export it)"
-aws mediaconvert create-job --cli-input-json file://docs/examples/first-job.json --query 'Job.{Id:Id,Status:Status,Queue:Queue}' --output table
-id=$(aws mediaconvert list-jobs --max-results 1 --query 'Jobs[0].Id' --output text)
+step "3. a role that may read the film and write below out/, and a user who may submit jobs with it (docs/examples/iam)"
+admin() { aws --profile admin "$@"; }
+admin iam create-role --role-name FilmRole --assume-role-policy-document file://docs/examples/iam/trust.json --query Role.Arn --output text
+admin iam put-role-policy --role-name FilmRole --policy-name film --policy-document file://docs/examples/iam/role.json
+admin iam create-user --user-name submitter --query User.Arn --output text
+admin iam put-user-policy --user-name submitter --policy-name submit --policy-document file://docs/examples/iam/submitter.json
+bin/darkroom policy lint docs/examples/iam/submitter.json | sed 's/^/  lint: /'
+(
+	umask 077
+	admin iam create-access-key --user-name submitter --query 'AccessKey.[AccessKeyId,SecretAccessKey]' --output text |
+		{ read -r id key && printf '[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n' "$id" "$key"; } >"$work/submitter"
+)
+# The server's own credentials file has the root and the administrator; this user has a file of their own.
+submitter() { AWS_SHARED_CREDENTIALS_FILE=$work/submitter aws "$@"; }
+
+step "4. create the job (docs/examples/first-job.json, as MediaConvert's console would export it), as that user"
+submitter mediaconvert create-job --cli-input-json file://docs/examples/first-job.json --role arn:aws:iam::000000000000:role/FilmRole --query 'Job.{Id:Id,Status:Status,Queue:Queue}' --output table
+id=$(submitter mediaconvert list-jobs --max-results 1 --query 'Jobs[0].Id' --output text)
 status=SUBMITTED
 while [ "$status" = SUBMITTED ] || [ "$status" = PROGRESSING ]; do
-	read -r status percent phase <<<"$(aws mediaconvert get-job --id "$id" --query 'Job.[Status,JobPercentComplete,CurrentPhase]' --output text)"
+	read -r status percent phase <<<"$(submitter mediaconvert get-job --id "$id" --query 'Job.[Status,JobPercentComplete,CurrentPhase]' --output text)"
 	[ "$status" = COMPLETE ] && percent=100
 	[ "$percent" = None ] && percent=0
 	full=$((percent * 40 / 100))
@@ -44,7 +60,15 @@ if [ "$status" != COMPLETE ]; then
 	exit 1
 fi
 
-step "4. a preset, a template, and a job from them (docs/examples)"
+step "5. what that user may not do, and why"
+if submitter mediaconvert create-queue --name mine 2>"$work/denied"; then echo "the user made a queue, which nobody allowed" >&2; exit 1; fi
+sed '/^$/d; s/^/  /' "$work/denied"
+if submitter s3 cp s3://films/in/bunny.mp4 "$work/stolen.mp4" >"$work/denied" 2>&1; then echo "the user read the film, which nobody allowed" >&2; exit 1; fi
+sed '/^$/d; s/^/  /' "$work/denied"
+bin/darkroom policy explain --policy docs/examples/iam/submitter.json --principal arn:aws:iam::000000000000:user/submitter \
+	--action mediaconvert:CreateQueue --resource '*' | sed 's/^/  /'
+
+step "6. a preset, a template, and a job from them (docs/examples)"
 bin/darkroom lint docs/examples/first-job.json | sed 's/^/  lint: /' || exit 1
 aws mediaconvert create-preset --cli-input-json file://docs/examples/preset.json --query 'Preset.Arn' --output text
 aws mediaconvert create-job-template --cli-input-json file://docs/examples/job-template.json --query 'JobTemplate.Arn' --output text
@@ -57,10 +81,10 @@ done
 echo "$status"
 [ "$status" = COMPLETE ] || exit 1
 
-step "5. what came out"
+step "7. what came out"
 aws s3 ls --recursive --human-readable s3://films/out/
 
-step "6. does it play?"
+step "8. does it play?"
 aws s3 cp --no-progress --quiet --recursive s3://films/out/ "$work/got/"
 check() { # check FILE: decode all of it
 	ffmpeg -v error -xerror -i "$1" -f null - </dev/null
