@@ -67,6 +67,8 @@ func (b *bench) run(only string) (err error) {
 		{"objects", b.objects},
 		{"records", b.records},
 		{"codec", b.codec},
+		{"decisions", b.decisions},
+		{"entry", b.entry},
 	} {
 		if only != "" && !slices.Contains(strings.Split(only, ","), m.name) {
 			continue
