@@ -28,6 +28,7 @@ import (
 	"darkroom/internal/identity"
 	"darkroom/internal/pki"
 	"darkroom/internal/plan"
+	"darkroom/internal/queryapi"
 	"darkroom/internal/queue"
 	"darkroom/internal/s3api"
 	"darkroom/internal/secret"
@@ -84,6 +85,8 @@ type server struct {
 	log       *slog.Logger
 	records   *sqlite.Store
 	people    *identity.Directory
+	iam, sts  *queryapi.Service
+	denials   *explainer
 	queue     *queue.Queue
 	probes    *queue.Probes
 	welcome   welcome
@@ -162,28 +165,25 @@ func (s *server) open() error {
 	if err != nil {
 		return err
 	}
-	iam, err := iamapi.New(iamapi.Options{Directory: people})
-	if err != nil {
+	if s.iam, err = iamapi.New(iamapi.Options{Directory: people}); err != nil {
 		return err
 	}
-	denials, err := newExplainer(master)
-	if err != nil {
+	if s.denials, err = newExplainer(master); err != nil {
 		return err
 	}
 	verify, err := tokenVerifier(cfg)
 	if err != nil {
 		return err
 	}
-	sts, err := stsapi.New(stsapi.Options{Directory: people, Verify: verify, Explain: denials.open})
-	if err != nil {
+	if s.sts, err = stsapi.New(stsapi.Options{Directory: people, Verify: verify, Explain: s.denials.open}); err != nil {
 		return err
 	}
 	s.gateway, err = gateway.New(gateway.Options{
-		Services:   []gateway.Service{mediaconvert, s3, iam, sts},
+		Services:   []gateway.Service{mediaconvert, s3, s.iam, s.sts},
 		Default:    "mediaconvert",
 		Region:     cfg.Region,
 		Identities: gate{people, cfg.Region, s.log, new(sync.Once)},
-		Explain:    denials.seal,
+		Explain:    s.denials.seal,
 		Audit:      s.audit,
 		Log:        s.log,
 		Ready:      s.ready,

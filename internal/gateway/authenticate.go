@@ -87,10 +87,13 @@ func (g *Gateway) vouch(r *http.Request, x *exchange, unsigned error) (vouched *
 	}
 	for _, s := range g.services {
 		v, ok := s.(Voucher)
-		if !ok || !v.Vouches(r, body) {
+		if !ok || !v.Speaks(r, body) {
 			continue
 		}
 		x.service = s
+		if !v.Vouches(r, body) {
+			break
+		}
 		p, proof, err := v.Vouch(r, body)
 		if err == nil && p.Type != iam.WebIdentity {
 			err = errors.New("a voucher named somebody who signs")

@@ -27,6 +27,8 @@ type Service interface {
 // Voucher is a Service with operations whose requests are not signed: they carry a proof of who asks that somebody else has made.
 type Voucher interface {
 	Service
+	// Speaks says whether a request without a signature is made in the form of this API: then it is refused in its dialect.
+	Speaks(r *http.Request, body []byte) bool
 	// Vouches says whether a request without a signature is for such an operation; body is the whole of it.
 	Vouches(r *http.Request, body []byte) bool
 	// Vouch verifies the proof and returns who it is about, and what else it says, which Proof gives back. An error is written by Refuse.

@@ -17,6 +17,8 @@ type voucher struct {
 	vouch func() (iam.Principal, any, error)
 }
 
+func (v *voucher) Speaks(_ *http.Request, body []byte) bool { return len(body) > 0 }
+
 func (v *voucher) Vouches(_ *http.Request, body []byte) bool {
 	return strings.HasPrefix(string(body), "proof")
 }

@@ -211,6 +211,16 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 	}, nil
 }
 
+// Speaks implements gateway.Voucher.
+func (s *Service) Speaks(r *http.Request, body []byte) bool {
+	f, err := form(r, body)
+	if err != nil {
+		return false
+	}
+	_, offered := s.operations[f.Action]
+	return (offered || slices.Contains(s.api.NotOffered, f.Action)) && (f.Version == "" || f.Version == s.api.Version)
+}
+
 // Vouches implements gateway.Voucher.
 func (s *Service) Vouches(r *http.Request, body []byte) bool {
 	f, err := form(r, body)

@@ -131,6 +131,9 @@ func TestVouch(t *testing.T) {
 		"Action=GetGroup&GroupName=g": true, "Action=GetGroup": true, "Action=GetUser": false, "Action=CreateSAMLProvider": false, "": false, "Action=GetGroup&Version=1": false,
 	} {
 		r := httptest.NewRequest("POST", "/", nil)
+		if got := s.Speaks(r, []byte(form)); got != (form != "" && form != "Action=GetGroup&Version=1") {
+			t.Errorf("%q: speaks %t", form, got)
+		}
 		if got := s.Vouches(r, []byte(form)); got != want {
 			t.Errorf("%q: got %t", form, got)
 		}

@@ -216,3 +216,20 @@ func (s *Service) checkQuery(in *request, op *operation) error {
 	}
 	return nil
 }
+
+// Operations returns the names of all operations of the API, in order.
+func Operations() []string {
+	all := []*operation{
+		listBuckets, createBucket, deleteBucket, headBucket, listV1, listV2, listUploads, deleteObjects, getObject, headObject, putObject, copyObject, deleteObject,
+		createUpload, uploadPart, copyPart, complete, abortUpload, listParts, getObjectTagging,
+	}
+	var names []string
+	for _, op := range all {
+		names = append(names, op.name)
+	}
+	for sub := range configurations {
+		names = append(names, unconfigured(sub).name)
+	}
+	slices.Sort(names)
+	return names
+}
