@@ -69,15 +69,15 @@ func New(o Options) (*queryapi.Service, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	all := make(map[string]queryapi.Operation)
+	operations := make(map[string]queryapi.Operation)
 	for _, part := range []map[string]queryapi.Operation{
-		s.users(),
+		s.users(), s.groups(), s.roles(), s.policies(), s.attachments(), s.inlines(), s.tags(),
 	} {
-		maps.Copy(all, part)
+		maps.Copy(operations, part)
 	}
 	return queryapi.New(queryapi.API{
 		Name: "iam", Version: "2010-05-08", Namespace: "https://iam.amazonaws.com/doc/2010-05-08/", NotOffered: notOffered,
-	}, all), nil
+	}, operations), nil
 }
 
 // notOffered are the operations of the API that are not carried out.
@@ -90,7 +90,7 @@ func noSuch(kind identity.Kind, name string) error {
 }
 
 func exists(kind identity.Kind, name string) error {
-	return queryapi.Errorf(http.StatusConflict, "EntityAlreadyExists", "%s with name %s already exists.", strings.ToUpper(string(kind[:1]))+string(kind[1:]), name)
+	return queryapi.Errorf(http.StatusConflict, "EntityAlreadyExists", "%s with name %s already exists.", title(kind), name)
 }
 
 func conflict(format string, args ...any) error {

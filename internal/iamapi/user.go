@@ -2,7 +2,6 @@ package iamapi
 
 import (
 	"context"
-	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
@@ -17,43 +16,16 @@ func (s *server) users() map[string]queryapi.Operation {
 	return map[string]queryapi.Operation{
 		"CreateUser": queryapi.Op(func(ctx context.Context, caller iam.Principal, in *sdk.CreateUserInput) ([]iam.Check, error) {
 			e := identity.Entity{Kind: identity.User, Name: value(in.UserName), Path: pathOf(in.Path)}
-			all := []iam.Check{check("CreateUser", e.ARN(caller.Account), nil, requestTags(in.Tags), boundaryOf(value(in.PermissionsBoundary)))}
-			if len(in.Tags) > 0 {
-				all = append(all, check("TagUser", e.ARN(caller.Account), nil, requestTags(in.Tags)))
-			}
-			return all, nil
+			return created("CreateUser", "TagUser", e.ARN(caller.Account), in.Tags, boundaryOf(value(in.PermissionsBoundary))), nil
 		}, s.createUser),
 		"GetUser": queryapi.Op(func(ctx context.Context, caller iam.Principal, in *sdk.GetUserInput) ([]iam.Check, error) {
 			return s.checks(ctx, caller, "GetUser", identity.User, orSelf(caller, in.UserName))
 		}, s.getUser),
-		"ListUsers": queryapi.Op(func(_ context.Context, _ iam.Principal, _ *sdk.ListUsersInput) ([]iam.Check, error) {
-			return onAll("ListUsers"), nil
-		}, s.listUsers),
+		"ListUsers": queryapi.Op(all[sdk.ListUsersInput]("ListUsers"), s.listUsers),
 		"UpdateUser": queryapi.Op(func(ctx context.Context, caller iam.Principal, in *sdk.UpdateUserInput) ([]iam.Check, error) {
-			// Who renames must be allowed to change both who is there and who will be.
-			all, err := s.checks(ctx, caller, "UpdateUser", identity.User, value(in.UserName))
-			if err == nil && (in.NewUserName != nil || in.NewPath != nil) {
-				v, err := s.people.View(ctx, caller.Account)
-				if err != nil {
-					return nil, err
-				}
-				e := identity.Entity{Kind: identity.User, Name: value(in.UserName), Path: "/"}
-				if old := v.Get(identity.User, e.Name); old != nil {
-					e.Path, e.Tags = old.Path, old.Tags
-				}
-				if in.NewUserName != nil {
-					e.Name = *in.NewUserName
-				}
-				if in.NewPath != nil {
-					e.Path = *in.NewPath
-				}
-				all = append(all, check("UpdateUser", e.ARN(caller.Account), e.Tags))
-			}
-			return all, err
+			return s.renameChecks(ctx, caller, "UpdateUser", identity.User, value(in.UserName), in.NewUserName, in.NewPath)
 		}, s.updateUser),
-		"DeleteUser": queryapi.Op(func(ctx context.Context, caller iam.Principal, in *sdk.DeleteUserInput) ([]iam.Check, error) {
-			return s.checks(ctx, caller, "DeleteUser", identity.User, value(in.UserName))
-		}, s.deleteUser),
+		"DeleteUser": queryapi.Op(named(s, "DeleteUser", identity.User, func(in *sdk.DeleteUserInput) *string { return in.UserName }), s.deleteUser),
 	}
 }
 
@@ -91,12 +63,10 @@ func (s *server) createUser(ctx context.Context, caller iam.Principal, in *sdk.C
 	}
 	out := new(sdk.CreateUserOutput)
 	return out, s.people.Change(ctx, caller.Account, func(v *identity.View) error {
-		switch {
-		case v.Taken(identity.User, e.Name):
-			return exists(identity.User, e.Name)
-		case v.Count(identity.User) >= maxUsers:
-			return exceeded("Cannot exceed quota for UsersPerAccount: %d", maxUsers)
-		case e.Boundary != "" && v.ManagedPolicy(e.Boundary) == nil:
+		if err := room(v, identity.User, e.Name, maxUsers); err != nil {
+			return err
+		}
+		if e.Boundary != "" && v.ManagedPolicy(e.Boundary) == nil {
 			return noSuch(identity.Policy, e.Boundary)
 		}
 		v.Put(e)
@@ -157,23 +127,7 @@ func (s *server) listUsers(ctx context.Context, caller iam.Principal, in *sdk.Li
 func nameOf(e *identity.Entity) string { return e.Name }
 
 func (s *server) updateUser(ctx context.Context, caller iam.Principal, in *sdk.UpdateUserInput) (any, error) {
-	return &sdk.UpdateUserOutput{}, s.people.Change(ctx, caller.Account, func(v *identity.View) error {
-		e, err := find(v, identity.User, *in.UserName)
-		if err != nil {
-			return err
-		}
-		if n := in.NewUserName; n != nil && v.Taken(identity.User, *n) && !strings.EqualFold(*n, e.Name) {
-			return exists(identity.User, *n)
-		}
-		e = v.Edit(e)
-		if in.NewUserName != nil {
-			e.Name = *in.NewUserName
-		}
-		if in.NewPath != nil {
-			e.Path = *in.NewPath
-		}
-		return nil
-	})
+	return &sdk.UpdateUserOutput{}, s.rename(ctx, caller, identity.User, *in.UserName, in.NewUserName, in.NewPath)
 }
 
 // deleteUser refuses while the user has anything, as IAM does.
@@ -186,12 +140,11 @@ func (s *server) deleteUser(ctx context.Context, caller iam.Principal, in *sdk.D
 		switch {
 		case len(e.Keys) > 0:
 			return conflict("Cannot delete entity, must delete access keys first.")
-		case len(e.Inline) > 0:
-			return conflict("Cannot delete entity, must delete policies first.")
-		case len(e.Attached) > 0:
-			return conflict("Cannot delete entity, must detach all policies first.")
 		case len(e.Groups) > 0:
 			return conflict("Cannot delete entity, must remove users from group first.")
+		}
+		if err := bare(e); err != nil {
+			return err
 		}
 		for _, d := range v.All(identity.Device, "") {
 			if d.Owner == e.ID {
