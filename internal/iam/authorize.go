@@ -209,12 +209,11 @@ func (e *evaluation) policy(source Source, p *Policy) finding {
 		return out
 	}
 	out.policy = p.Name
-	named, others := p.byVendor[e.vendor], p.others
+	candidates := p.concerning(e.vendor, e.action)
 	if e.trace != nil {
-		named, others = p.all(), nil
+		candidates = p.all()
 	}
-	for len(named)+len(others) > 0 {
-		s := next(&named, &others)
+	for s := candidates.next(); s != nil; s = candidates.next() {
 		if s.Effect == Allow && out.allowed == byName && e.trace == nil {
 			continue
 		}

@@ -15,7 +15,7 @@ func busy(tb testing.TB) (*Request, literalPolicies) {
 		{"mediaconvert", `"mediaconvert:CreateJob","mediaconvert:Get*","mediaconvert:List*","mediaconvert:CancelJob"`, "arn:aws:mediaconvert:*:111122223333:queues/team-%d-*"},
 		{"iam", `"iam:GetRole","iam:PassRole","iam:ListAttached*"`, "arn:aws:iam::111122223333:role/team-%d/*"},
 		{"kms", `"kms:Decrypt","kms:GenerateDataKey*","kms:DescribeKey"`, "arn:aws:kms:*:111122223333:key/%d*"},
-		{"mediaconvert", `"mediaconvert:CreatePreset","mediaconvert:CreateJob","mediaconvert:TagResource"`, "arn:aws:mediaconvert:us-*-1:111122223333:presets/show-%d/*"},
+		{"mediaconvert", `"mediaconvert:CreatePreset","mediaconvert:UpdatePreset","mediaconvert:TagResource"`, "arn:aws:mediaconvert:us-*-1:111122223333:presets/show-%d/*"},
 		{"sts", `"sts:AssumeRole","sts:TagSession"`, "arn:aws:iam::111122223333:role/edit-%d-*"},
 		{"logs", `"logs:PutLogEvents","logs:CreateLogStream"`, "arn:aws:logs:*:111122223333:log-group:/darkroom/%d/*"},
 	}

@@ -118,13 +118,15 @@ func newSearch(runes []rune) *search {
 
 // match matches the whole of s.
 func (g glob) match(s string) bool {
-	switch {
-	case g == nil:
+	if g == nil {
 		return false
-	case len(g) == 1 && g[0].runes == nil:
-		return s == g[0].text
 	}
-	n := g[0].prefix(s)
+	n := len(g[0].text)
+	if g[0].runes != nil {
+		n = g[0].prefix(s)
+	} else if !strings.HasPrefix(s, g[0].text) { // which is what most patterns fail at
+		return false
+	}
 	if n < 0 {
 		return false
 	}
@@ -145,14 +147,8 @@ func (g glob) match(s string) bool {
 	return true
 }
 
-// prefix returns how many bytes of s the piece matches at its beginning, -1 if it does not.
+// prefix returns how many bytes of s a piece with question marks matches at its beginning, -1 if it does not.
 func (p *piece) prefix(s string) int {
-	if p.runes == nil {
-		if strings.HasPrefix(s, p.text) {
-			return len(p.text)
-		}
-		return -1
-	}
 	n := 0
 	for _, want := range p.runes {
 		r, size := utf8.DecodeRuneInString(s[n:])

@@ -33,10 +33,18 @@ func (p *actionPattern) match(vendor, name string) bool {
 	if p.vendor == "" {
 		return true
 	}
-	return p.vendor == vendor && p.name.fixed.match(name)
+	return p.vendor == vendor && p.name.fits(name)
 }
 
-func (p actionPattern) matchesAny(actions []string) bool {
+// exact is the name of the one operation that the pattern matches, in lower case; empty if it can match several.
+func (p *actionPattern) exact() string {
+	if p.vendor == "" || p.name.isWild {
+		return ""
+	}
+	return p.name.plain
+}
+
+func (p *actionPattern) matchesAny(actions []string) bool {
 	return slices.ContainsFunc(actions, func(a string) bool {
 		vendor, name, _ := strings.Cut(a, ":")
 		return p.match(vendor, name)
@@ -89,15 +97,15 @@ func (p *resourcePattern) match(parts []string, s scope) (matched truth, resolve
 	}
 	// The last part tells ARNs apart best, where it takes no variables to match it.
 	last := &p.parts[arnParts-1]
-	if last.fixed != nil && !last.fixed.match(parts[arnParts-1]) {
+	if !last.isVar && !last.fits(parts[arnParts-1]) {
 		return no, true
 	}
 	for i := arnParts - 2; i > 0; i-- {
-		if !p.parts[i].fixed.match(parts[i]) {
+		if !p.parts[i].fits(parts[i]) {
 			return no, true
 		}
 	}
-	if last.fixed != nil {
+	if !last.isVar {
 		return yes, true
 	}
 	g, found := last.resolve(s, len(parts[arnParts-1]))

@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,8 +33,9 @@ type Policy struct {
 	Statements []Statement
 
 	readable bool
-	byVendor map[string][]*Statement // the statements that name a service, in order
-	others   []*Statement            // those that can concern the actions of every service, in order
+	byAction map[string][]*Statement // the statements that name an action, in order
+	byVendor map[string][]*Statement // those that name actions of a service by wildcards
+	others   []*Statement            // those that can concern the actions of every service
 	tags     bool                    // the tags of the resource are asked for
 }
 
@@ -82,42 +82,69 @@ func Parse(kind Kind, name, document string) (*Policy, error) {
 // Unreadable is the policy that stands for a document which cannot be read: it denies everything.
 func Unreadable(name string) *Policy { return &Policy{Name: name} }
 
-// compile builds what evaluation looks up. Each statement is listed once for each service that it names, so that this is linear in the document.
+// compile builds what evaluation looks up. A statement is listed once for each action or service that it names, so that this is linear in the
+// document.
 func (p *Policy) compile() {
-	p.readable, p.byVendor, p.others = true, make(map[string][]*Statement), nil
+	p.readable, p.others = true, nil
+	p.byAction, p.byVendor = make(map[string][]*Statement), make(map[string][]*Statement)
+	list := func(in map[string][]*Statement, key string, s *Statement) {
+		if listed := in[key]; len(listed) == 0 || listed[len(listed)-1] != s {
+			in[key] = append(listed, s)
+		}
+	}
 	for i := range p.Statements {
 		p.tags = p.tags || p.Statements[i].usesResourceTags()
 	}
 	for i := range p.Statements {
 		s := &p.Statements[i]
-		if s.negatedActions() || slices.ContainsFunc(s.actions, func(a actionPattern) bool { return a.vendor == "" }) {
+		wild := make(map[string]bool)
+		for _, a := range s.actions {
+			wild[a.vendor] = wild[a.vendor] || a.exact() == ""
+		}
+		if s.negatedActions() || wild[""] {
 			p.others = append(p.others, s)
 			continue
 		}
 		for _, a := range s.actions {
-			if listed := p.byVendor[a.vendor]; len(listed) == 0 || listed[len(listed)-1] != s {
-				p.byVendor[a.vendor] = append(listed, s)
+			if wild[a.vendor] {
+				list(p.byVendor, a.vendor, s)
+			} else {
+				list(p.byAction, a.vendor+":"+a.exact(), s)
 			}
 		}
 	}
 }
 
-// all are pointers to every statement.
-func (p *Policy) all() []*Statement {
+// candidates are lists of statements, each in the order of the policy, that have no statement in common.
+type candidates [3][]*Statement
+
+// concerning are the statements that can match an action of a service.
+func (p *Policy) concerning(vendor, action string) candidates {
+	return candidates{p.byAction[action], p.byVendor[vendor], p.others}
+}
+
+// all are all statements.
+func (p *Policy) all() candidates {
 	out := make([]*Statement, len(p.Statements))
 	for i := range out {
 		out[i] = &p.Statements[i]
 	}
-	return out
+	return candidates{out}
 }
 
-// next takes the statement that comes first in a policy from two lists of its statements, of which one may be empty.
-func next(a, b *[]*Statement) *Statement {
-	if len(*a) == 0 || len(*b) > 0 && (*b)[0].index < (*a)[0].index {
-		a = b
+// next takes the statement that comes first in the policy; nil if none is left.
+func (c *candidates) next() *Statement {
+	var first *[]*Statement
+	for i := range c {
+		if len(c[i]) > 0 && (first == nil || c[i][0].index < (*first)[0].index) {
+			first = &c[i]
+		}
 	}
-	s := (*a)[0]
-	*a = (*a)[1:]
+	if first == nil {
+		return nil
+	}
+	s := (*first)[0]
+	*first = (*first)[1:]
 	return s
 }
 

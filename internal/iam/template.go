@@ -9,9 +9,11 @@ import (
 // template is the text of a policy in which there can be wildcards and policy variables. What a variable stands for is never a wildcard.
 type template struct {
 	parts  []templatePart
-	fixed  glob // the glob where there are no variables
-	isVar  bool // there are variables
-	isWild bool // there are wildcards
+	isVar  bool   // there are variables
+	isWild bool   // there are wildcards
+	isAny  bool   // there is a star and nothing else
+	plain  string // the text where there are neither variables nor wildcards
+	fixed  glob   // the glob where there are no variables
 }
 
 type templatePart struct {
@@ -69,6 +71,10 @@ func newTemplate(text string, wild, variables bool) (template, error) {
 	}
 	if !t.isVar {
 		t.fixed, _ = t.resolve(scope{}, whole)
+		t.isAny = whole == 1 && t.isWild && t.parts[0].kind == starPart
+		if !t.isWild {
+			t.plain = t.fixed[0].text
+		}
 	}
 	return t, nil
 }
@@ -98,8 +104,8 @@ func newVariable(inside string) (templatePart, error) {
 // match compares text with the template. A variable without a value matches nothing.
 func (t *template) match(text string, s scope) truth {
 	switch {
-	case t.fixed != nil:
-		return truthOf(t.fixed.match(text))
+	case !t.isVar:
+		return truthOf(t.fits(text))
 	case !t.isWild:
 		return t.spells(text, s, false)
 	}
@@ -108,6 +114,17 @@ func (t *template) match(text string, s scope) truth {
 		return resolved
 	}
 	return truthOf(g.match(text))
+}
+
+// fits compares text with a template without variables.
+func (t *template) fits(text string) bool {
+	switch {
+	case t.isAny:
+		return true
+	case !t.isWild:
+		return t.plain == text
+	}
+	return t.fixed.match(text)
 }
 
 // spells compares text with a template that has no wildcards, with or without regard to the case of ASCII letters.
