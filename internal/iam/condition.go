@@ -378,6 +378,8 @@ func splitARN(text string, variables bool) []string {
 		if variables && strings.HasPrefix(text[i:], "${") {
 			if n := strings.IndexByte(text[i:], '}'); n > 0 {
 				i += n
+			} else {
+				variables = false // there is none, nor behind
 			}
 		} else if text[i] == ':' {
 			parts = append(parts, text[begin:i])

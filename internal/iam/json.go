@@ -17,6 +17,8 @@ const (
 	MaxDocument = 131072
 	// maxDepth is how deep a document may be nested; the language needs five.
 	maxDepth = 8
+	// maxName is the longest name of a member, in bytes: those of condition keys that end in the key of a tag have 128 characters more than a prefix.
+	maxName = 1024
 	// maxFaults is how many faults of a document are told.
 	maxFaults = 20
 )
@@ -51,7 +53,8 @@ func (e *DocumentError) Error() string {
 
 // node is a value of a document with its place.
 type node struct {
-	path    string
+	parent  *node
+	step    string // from the parent to here: the name of a member, the index of an item
 	offset  int
 	kind    nodeKind
 	text    string // of a string; of a number and a boolean as it is written
@@ -75,6 +78,14 @@ const (
 	arrayNode
 	objectNode
 )
+
+// path is the JSON pointer of the node. It is made when it is wanted: all paths together can be far longer than the document.
+func (n *node) path() string {
+	if n.parent == nil {
+		return ""
+	}
+	return n.parent.path() + "/" + pointerEscapes.Replace(n.step)
+}
 
 func (n *node) get(name string) *node {
 	for _, m := range n.members {
@@ -102,7 +113,7 @@ type mistake struct {
 
 // fail notes a mistake at n.
 func (r *reader) fail(n *node, format string, args ...any) {
-	r.failAt(n.path, n.offset, format, args...)
+	r.failAt(n.path(), n.offset, format, args...)
 }
 
 func (r *reader) failAt(path string, offset int, format string, args ...any) {
@@ -137,7 +148,7 @@ func (r *reader) read() *node {
 	}
 	d := json.NewDecoder(strings.NewReader(r.document))
 	d.UseNumber()
-	n := r.value(d, "", 0)
+	n := r.value(d, nil, "", 0)
 	if len(r.mistakes) > 0 {
 		return nil
 	}
@@ -149,8 +160,8 @@ func (r *reader) read() *node {
 }
 
 // value reads the next value; nil after a fault of syntax, which ends the reading.
-func (r *reader) value(d *json.Decoder, path string, depth int) *node {
-	n := &node{path: path, offset: r.begin(d)}
+func (r *reader) value(d *json.Decoder, parent *node, step string, depth int) *node {
+	n := &node{parent: parent, step: step, offset: r.begin(d)}
 	if depth > maxDepth {
 		r.fail(n, "the document is nested more than %d deep", maxDepth)
 		return nil
@@ -183,7 +194,7 @@ func (r *reader) value(d *json.Decoder, path string, depth int) *node {
 func (r *reader) array(d *json.Decoder, n *node, depth int) *node {
 	n.kind = arrayNode
 	for d.More() {
-		item := r.value(d, n.path+"/"+strconv.Itoa(len(n.items)), depth+1)
+		item := r.value(d, n, strconv.Itoa(len(n.items)), depth+1)
 		if item == nil {
 			return nil
 		}
@@ -196,17 +207,21 @@ func (r *reader) object(d *json.Decoder, n *node, depth int) *node {
 	n.kind = objectNode
 	seen := make(map[string]bool)
 	for d.More() {
-		key := r.value(d, n.path, depth+1)
+		key := r.value(d, n.parent, n.step, depth+1)
 		if key == nil {
 			return nil
 		}
-		key.path = n.path + "/" + pointerEscapes.Replace(key.text)
+		if len(key.text) > maxName {
+			r.fail(key, "Syntax errors in policy: the name %s has more than %d bytes", shown(key.text), maxName)
+			return nil
+		}
+		key.parent, key.step = n, key.text
 		if seen[key.text] {
 			r.fail(key, "Syntax errors in policy: %s is given twice", shown(key.text))
 			return nil
 		}
 		seen[key.text] = true
-		value := r.value(d, key.path, depth+1)
+		value := r.value(d, n, key.text, depth+1)
 		if value == nil {
 			return nil
 		}

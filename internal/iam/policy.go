@@ -191,7 +191,7 @@ func (r *reader) policy(n *node, p *Policy) {
 		s := &p.Statements[i]
 		line += strings.Count(r.document[counted:item.offset], "\n")
 		counted = item.offset
-		s.index, s.Path, s.Line = i, item.path, line
+		s.index, s.Path, s.Line = i, item.path(), line
 		r.statement(item, p, s)
 		if s.Sid != "" && sids[s.Sid] {
 			r.fail(item.get("Sid"), "Statement IDs (SID) in a single policy must be unique: %s is used twice", shown(s.Sid))

@@ -27,21 +27,22 @@ type templatePart struct {
 func newTemplate(text string, wild, variables bool) (template, error) {
 	var t template
 	whole := len(text)
-	literal := func(s string) {
-		if n := len(t.parts); n > 0 && t.parts[n-1].kind == literalPart && t.parts[n-1].key == "" {
-			t.parts[n-1].text += s
-			return
+	var literal strings.Builder
+	add := func(p ...templatePart) {
+		if literal.Len() > 0 {
+			t.parts = append(t.parts, templatePart{part: part{literalPart, literal.String()}})
+			literal.Reset()
 		}
-		t.parts = append(t.parts, templatePart{part: part{literalPart, s}})
+		t.parts = append(t.parts, p...)
 	}
 	for text != "" {
 		switch {
 		case wild && text[0] == '*':
-			t.parts = append(t.parts, templatePart{part: part{kind: starPart}})
+			add(templatePart{part: part{kind: starPart}})
 			t.isWild = true
 			text = text[1:]
 		case wild && text[0] == '?':
-			t.parts = append(t.parts, templatePart{part: part{kind: markPart}})
+			add(templatePart{part: part{kind: markPart}})
 			t.isWild = true
 			text = text[1:]
 		case variables && strings.HasPrefix(text, "${"):
@@ -54,10 +55,10 @@ func newTemplate(text string, wild, variables bool) (template, error) {
 				return t, err
 			}
 			if p.key == "" {
-				literal(p.text)
+				literal.WriteString(p.text)
 			} else {
 				t.isVar = true
-				t.parts = append(t.parts, p)
+				add(p)
 			}
 			text = rest
 		default:
@@ -65,10 +66,11 @@ func newTemplate(text string, wild, variables bool) (template, error) {
 			if n == 0 {
 				n = len(text)
 			}
-			literal(text[:n])
+			literal.WriteString(text[:n])
 			text = text[n:]
 		}
 	}
+	add()
 	if !t.isVar {
 		t.fixed, _ = t.resolve(scope{}, whole)
 		t.isAny = whole == 1 && t.isWild && t.parts[0].kind == starPart
