@@ -93,7 +93,7 @@ func TestWildcards(t *testing.T) {
 			t.Errorf("%q on %q: got %v, want %v", tt.pattern, tt.text, got, tt.want)
 		}
 	}
-	if (glob)(nil).match("") {
+	if glob(nil).match("") {
 		t.Error("a nil glob matches")
 	}
 }

@@ -158,9 +158,6 @@ func (t *template) spells(text string, s scope, fold bool) truth {
 // several values or what is no text. A template that is longer than limit without its wildcards resolves to nil, which matches nothing: long values
 // of many variables are never put together.
 func (t *template) resolve(s scope, limit int) (glob, truth) {
-	if t.fixed != nil {
-		return t.fixed, yes
-	}
 	resolved, size := yes, 0
 	parts := make([]part, 0, len(t.parts))
 	for i := range t.parts {
