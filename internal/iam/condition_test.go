@@ -529,7 +529,7 @@ func TestKeys(t *testing.T) {
 		{"another's tag of the resource", plain, "s3:ExistingObjectTag/team", absent},
 		{"what the request says", plain, "aws:SourceIp", "203.0.113.7"},
 		{"what the check says", plain, "iam:PassedToService", service},
-		{"what both say is the check's", plain, "x:both", "check"},
+		{"what both say is the request's, which the gateway knows itself", plain, "x:both", "request"},
 		{"what nobody says", plain, "x:nothing", absent},
 	}
 	for _, tt := range tests {
