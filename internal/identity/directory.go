@@ -65,6 +65,7 @@ type Directory struct {
 	roots    map[string]*accountState // by access key id of the root
 	owners   sync.Map                 // account by access key id of a user, as far as it is known
 	uses     uses
+	guesses  guesses
 }
 
 // accountState is an account with its view of the moment.
@@ -298,6 +299,12 @@ func (d *Directory) Find(ctx context.Context, accessKeyID, token string) (*sigv4
 		}
 	}
 	return nil, iam.Principal{}, nil
+}
+
+// HasRootKey says whether the root of an account has a key pair.
+func (d *Directory) HasRootKey(account string) bool {
+	s := d.accounts[account]
+	return s != nil && d.roots[s.Root.AccessKeyID] == s
 }
 
 func (d *Directory) root(s *accountState, accessKeyID string) iam.Principal {

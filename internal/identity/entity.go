@@ -65,6 +65,7 @@ type Entity struct {
 	Owner   string    `json:",omitempty"` // the id of the user that has it, or the account for its root; empty until it is enabled
 	Enabled time.Time `json:",omitzero"`
 	Step    int64     `json:",omitempty"` // the time step of the last code that was taken
+	Drift   int64     `json:",omitempty"` // steps that its clock is ahead
 
 	// Of identity providers.
 	Audiences   []string `json:",omitempty"`
@@ -99,7 +100,7 @@ type Version struct {
 func (e *Entity) ARN(account string) string {
 	kind, path := string(e.Kind), e.Path
 	switch e.Kind {
-	case Device, Provider:
+	case Provider:
 		path = "/"
 	case Settings:
 		return "arn:aws:iam::" + account + ":root"
