@@ -278,4 +278,6 @@ func text(s string) *string {
 	return &s
 }
 
-func byName(a, b *identity.Entity) int { return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)) }
+func byName(a, b *identity.Entity) int {
+	return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+}

@@ -15,9 +15,9 @@ import (
 
 // tags are the operations on the tags of what is there.
 func (s *server) tags() map[string]queryapi.Operation {
-	user := byName(identity.User)
-	role := byName(identity.Role)
-	policy, device, provider := byARN(identity.Policy), byARN(identity.Device), byARN(identity.Provider)
+	user := withName(identity.User)
+	role := withName(identity.Role)
+	policy, device, provider := withARN(identity.Policy), withARN(identity.Device), withARN(identity.Provider)
 	return map[string]queryapi.Operation{
 		"TagUser": tagOp(s, "TagUser", user, &sdk.TagUserOutput{}, func(in *sdk.TagUserInput) (*string, []types.Tag) { return in.UserName, in.Tags }),
 		"TagRole": tagOp(s, "TagRole", role, &sdk.TagRoleOutput{}, func(in *sdk.TagRoleInput) (*string, []types.Tag) { return in.RoleName, in.Tags }),
@@ -75,8 +75,8 @@ type naming struct {
 	byARN bool
 }
 
-func byName(kind identity.Kind) naming { return naming{kind, false} }
-func byARN(kind identity.Kind) naming  { return naming{kind, true} }
+func withName(kind identity.Kind) naming { return naming{kind, false} }
+func withARN(kind identity.Kind) naming  { return naming{kind, true} }
 
 // checks asks for an action on what is named.
 func (n naming) checks(ctx context.Context, s *server, caller iam.Principal, action, name string, keys ...func(*iam.Context)) ([]iam.Check, error) {
