@@ -56,6 +56,7 @@ type node struct {
 	parent  *node
 	step    string // from the parent to here: the name of a member, the index of an item
 	offset  int
+	end     int // of an array and an object: just behind it
 	kind    nodeKind
 	text    string // of a string; of a number and a boolean as it is written
 	members []member
@@ -237,6 +238,7 @@ func (r *reader) end(d *json.Decoder, n *node) *node {
 		r.failAt("", at, notJSON)
 		return nil
 	}
+	n.end = int(d.InputOffset())
 	return n
 }
 

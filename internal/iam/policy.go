@@ -33,6 +33,7 @@ type Policy struct {
 	Statements []Statement
 
 	readable bool
+	document string                  // as it was read, to find places in it
 	byAction map[string][]*Statement // the statements that name an action, in order
 	byVendor map[string][]*Statement // those that name actions of a service by wildcards
 	others   []*Statement            // those that can concern the actions of every service
@@ -68,7 +69,7 @@ func (s *Statement) Name() string {
 // Parse reads a document strictly. name is what decisions call the policy. The error is a *DocumentError with every mistake.
 func Parse(kind Kind, name, document string) (*Policy, error) {
 	r := &reader{document: document}
-	p := &Policy{Name: name, Kind: kind, Version: version2008}
+	p := &Policy{Name: name, Kind: kind, Version: version2008, document: document}
 	if root := r.read(); root != nil {
 		r.policy(root, p)
 	}
