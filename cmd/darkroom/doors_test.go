@@ -285,6 +285,7 @@ func TestDoorsAsk(t *testing.T) {
 	t.Parallel()
 	i := install(t)
 	i.role()
+	i.person("ann", "", func(e *identity.Entity) { e.Path = "/x/" })
 	for _, d := range doors() {
 		if d.operation == "AssumeRoleWithWebIdentity" {
 			continue // nobody is let in without a provider; its checks are tested where there is one

@@ -50,7 +50,7 @@ type denialContext struct {
 
 // seal implements gateway.Options.Explain. A message of its account opens there alone.
 func (m *explainer) seal(ask *iam.Request, d iam.Decision) string {
-	out := denial{ExplicitDeny: d.Effect == iam.Deny, MatchedStatements: items{[]map[string]string{}}, Failures: items{[]map[string]string{}}, Explanation: d.String()}
+	out := denial{ExplicitDeny: d.Effect == iam.Deny, MatchedStatements: items{[]map[string]string{}}, Failures: items{[]map[string]string{}}, Explanation: iam.Explain(ask).String()}
 	if d.Sid != "" {
 		out.MatchedStatements.Items = append(out.MatchedStatements.Items, map[string]string{"statementId": d.Sid, "effect": d.Effect.String(), "policy": d.Policy, "policyType": string(d.Source)})
 	}
@@ -59,6 +59,10 @@ func (m *explainer) seal(ask *iam.Request, d iam.Decision) string {
 	out.Context.Conditions.Items = []map[string]string{}
 	out.Context.Time = ask.Now.UTC().Format(time.RFC3339)
 	text, err := json.Marshal(out)
+	if err == nil && len(text) > maxMessage/2 {
+		out.Explanation = d.String()
+		text, err = json.Marshal(out)
+	}
 	if err != nil {
 		return ""
 	}

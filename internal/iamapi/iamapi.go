@@ -81,9 +81,6 @@ func New(o Options) (*queryapi.Service, error) {
 	}, operations), nil
 }
 
-// notOffered are the operations of the API that are not carried out.
-var notOffered = []string{}
-
 // Refusals in IAM's terms.
 
 func noSuch(kind identity.Kind, name string) error {
