@@ -20,4 +20,6 @@ func LintCodes() []string {
 	return out
 }
 
+func LineOf(p *Policy, path string) int { return p.layout().line(path) }
+
 var Nearest = nearest

@@ -80,22 +80,26 @@ var lintRules = []lintRule{
 	{"no-effect", SeverityWarning, lintNoEffect},
 }
 
+// maxFindings is how many findings of a policy are told.
+const maxFindings = 500
+
 // linter looks at one policy.
 type linter struct {
-	p       *Policy
-	account string // that the policy belongs to
-	layout  layout
-	rule    *lintRule
-	found   []Finding
+	p        *Policy
+	account  string // that the policy belongs to
+	layout   layout
+	meanings map[string]*Statement // the first statement that says something
+	rule     *lintRule
+	found    []Finding
 }
 
-// Lint finds the classic mistakes in a policy, in the order of its lines. account is the one that the policy belongs to; empty if it is not known.
+// Lint finds the classic mistakes in a policy, up to 500, in the order of its lines. account is the one that the policy belongs to; empty if it is not known.
 // A policy that cannot be read has no findings: Parse says what is wrong with it.
 func Lint(p *Policy, account string) []Finding {
 	if p == nil || !p.readable {
 		return nil
 	}
-	l := &linter{p: p, account: account, layout: p.layout()}
+	l := &linter{p: p, account: account, layout: p.layout(), meanings: make(map[string]*Statement)}
 	for i := range lintRules {
 		l.rule = &lintRules[i]
 		for j := range p.Statements {
@@ -106,8 +110,14 @@ func Lint(p *Policy, account string) []Finding {
 	return l.found
 }
 
+// full says that there is no room for more findings.
+func (l *linter) full() bool { return len(l.found) >= maxFindings }
+
 // add notes a finding of the rule at hand.
 func (l *linter) add(path, message, fix string) {
+	if l.full() {
+		return
+	}
 	l.found = append(l.found, Finding{l.rule.severity, path, l.layout.line(path), l.rule.code, message, fix})
 }
 

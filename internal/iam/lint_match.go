@@ -15,7 +15,7 @@ func lintActionNotKnown(l *linter, s *Statement) { lintActionNames(l, s, false) 
 func lintActionNames(l *linter, s *Statement, complete bool) {
 	for i, a := range s.actions {
 		matched, service, ok := a.known()
-		if !ok || len(matched) > 0 || service.complete != complete {
+		if !ok || len(matched) > 0 || service.complete != complete || l.full() {
 			continue
 		}
 		text := s.actionTexts()[i]
@@ -53,11 +53,12 @@ func lintResourceNeverMatches(l *linter, s *Statement) {
 				if on == "*" && slices.Contains(s.Resources, "*") || on != "*" && s.reaches("mediaconvert", on) {
 					return
 				}
+				example := `"*"`
 				if on != "*" {
-					on = "arn:aws:mediaconvert:REGION:ACCOUNT:" + on + "…"
+					example = "arn:aws:mediaconvert:REGION:ACCOUNT:" + on + "…"
 				}
-				if !slices.Contains(want, on) {
-					want = append(want, on)
+				if !slices.Contains(want, example) {
+					want = append(want, example)
 				}
 			}
 		}
@@ -67,12 +68,12 @@ func lintResourceNeverMatches(l *linter, s *Statement) {
 
 func lintObjectActionOnBucket(l *linter, s *Statement) {
 	lintS3(l, s, "object", func(last string) bool { return strings.ContainsAny(last, "/*$") },
-		"reads or writes objects, and the statement names buckets alone", "name the objects: arn:aws:s3:::BUCKET/*")
+		"is about objects, and the statement names none", "name the objects: arn:aws:s3:::BUCKET/*")
 }
 
 func lintBucketActionOnObject(l *linter, s *Statement) {
 	lintS3(l, s, "bucket", func(last string) bool { return !strings.Contains(last, "/") },
-		"is about a bucket, and the statement names objects alone", "name the bucket: arn:aws:s3:::BUCKET")
+		"is about a bucket, and the statement names none", "name the bucket: arn:aws:s3:::BUCKET")
 }
 
 // lintS3 finds actions on one kind of resource in a statement that has none of that kind. fits judges what stands behind the fifth colon.
@@ -83,7 +84,7 @@ func lintS3(l *linter, s *Statement, kind string, fits func(last string) bool, m
 		}
 		for _, text := range s.Resources {
 			arn := arnOf(text)
-			if text == "*" || arn[2] != "s3" || arn[4] != "" || fits(arn[arnParts-1]) { // with an account it is an access point
+			if text == "*" || arn[2] == "s3" && (arn[4] != "" || fits(arn[arnParts-1])) { // with an account it is an access point
 				return
 			}
 		}
@@ -92,12 +93,12 @@ func lintS3(l *linter, s *Statement, kind string, fits func(last string) bool, m
 }
 
 func lintDuplicateStatement(l *linter, s *Statement) {
-	for i := range s.index {
-		if other := &l.p.Statements[i]; other.meaning() == s.meaning() {
-			l.add(s.Path, "the statement says the same as statement "+other.Name(), "remove one of them")
-			return
-		}
+	meaning := s.meaning()
+	if other := l.meanings[meaning]; other != nil {
+		l.add(s.Path, "the statement says the same as statement "+other.Name(), "remove one of them")
+		return
 	}
+	l.meanings[meaning] = s
 }
 
 // meaning is the same for statements that say the same in another order.

@@ -33,7 +33,7 @@ func (l layout) find(path string) *node {
 	n := l.root
 	for _, step := range strings.Split(path, "/")[1:] {
 		next := n.get(strings.NewReplacer("~1", "/", "~0", "~").Replace(step))
-		if i, err := strconv.Atoi(step); err == nil && i < len(n.items) {
+		if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < len(n.items) {
 			next = n.items[i]
 		}
 		if next == nil {

@@ -90,7 +90,7 @@ func TestSimulate(t *testing.T) {
 		{
 			"actions times resources",
 			iam.Simulation{
-				Principal: user(policy(doc(`{"Sid": "A", "Effect": "Allow", "Action": "mediaconvert:*", "Resource": "`+queueARN+`"}`))),
+				Principal: user(policy(doc(`{"Sid": "A", "Effect": "Allow", "Action": "mediaconvert:*", "Resource": "` + queueARN + `"}`))),
 				Actions:   []string{"mediaconvert:CreateJob", "s3:GetObject"}, Resources: []string{queueARN, "arn:aws:s3:::films/a"},
 			},
 			"mediaconvert:CreateJob " + queueARN + ": allowed; PolicyInputList.1 (none) A 1:41-2:133\nmediaconvert:CreateJob arn:aws:s3:::films/a: implicitDeny\n" +
