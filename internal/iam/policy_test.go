@@ -347,7 +347,7 @@ func TestParseTakes(t *testing.T) {
 			t.Parallel()
 			got := *parsed(t, tt.kind, "p", tt.document)
 			// What is compiled is shown by what it decides.
-			got.readable, got.byAction, got.byVendor, got.others = false, nil, nil, nil
+			got.readable, got.document, got.byAction, got.byVendor, got.others = false, "", nil, nil, nil
 			for i := range got.Statements {
 				s := &got.Statements[i]
 				s.index, s.actions, s.resources = 0, nil, nil
