@@ -153,17 +153,20 @@ func (s *server) attached(ctx context.Context, caller iam.Principal, kind identi
 	if err != nil {
 		return nil, nil, false, err
 	}
-	cut, next, more := page(attachedTo(v, e, value(prefix)), func(p types.AttachedPolicy) string { return *p.PolicyArn }, marker, maxItems)
-	return cut, next, more, nil
+	found, next, more = page(attachedTo(v, e, value(prefix)), func(p types.AttachedPolicy) string { return policyKey(*p.PolicyName, *p.PolicyArn) }, marker, maxItems)
+	return found, next, more, nil
 }
 
-// attachedTo are the managed policies of an entity whose path begins with a prefix, by ARN. It is not nil.
+// attachedTo are the managed policies of an entity whose path begins with a prefix, in the order of policyKey. It is not nil.
 func attachedTo(v *identity.View, e *identity.Entity, prefix string) []types.AttachedPolicy {
 	out := []types.AttachedPolicy{}
-	for _, arn := range slices.Sorted(slices.Values(e.Attached)) {
+	for _, arn := range e.Attached {
 		if p := v.ManagedPolicy(arn); p != nil && strings.HasPrefix(p.Path, prefix) {
 			out = append(out, types.AttachedPolicy{PolicyArn: ptr(arn), PolicyName: &p.Name})
 		}
 	}
+	slices.SortFunc(out, func(a, b types.AttachedPolicy) int {
+		return order(policyKey(*a.PolicyName, *a.PolicyArn), policyKey(*b.PolicyName, *b.PolicyArn))
+	})
 	return out
 }

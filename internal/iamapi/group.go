@@ -200,9 +200,7 @@ func (s *server) listGroupsForUser(ctx context.Context, caller iam.Principal, in
 			groups = append(groups, g)
 		}
 	}
-	slices.SortFunc(groups, func(a, b *identity.Entity) int {
-		return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
-	})
+	slices.SortFunc(groups, func(a, b *identity.Entity) int { return order(a.Name, b.Name) })
 	found, next, more := page(groups, nameOf, in.Marker, in.MaxItems)
 	return &sdk.ListGroupsForUserOutput{Groups: describeGroups(v, found), IsTruncated: more, Marker: next}, nil
 }

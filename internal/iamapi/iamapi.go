@@ -5,6 +5,7 @@
 package iamapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -192,27 +193,31 @@ func shownTags(tags map[string]string) []types.Tag {
 		return nil
 	}
 	out := make([]types.Tag, 0, len(tags))
-	for _, k := range slices.Sorted(maps.Keys(tags)) {
+	for _, k := range slices.SortedFunc(maps.Keys(tags), order) {
 		out = append(out, types.Tag{Key: ptr(k), Value: ptr(tags[k])})
 	}
 	return out
 }
 
-// page cuts one page out of a list whose items have an order by name. The marker is the name of the last item of the page before, so that a page
-// goes on at the right place whatever has come and gone meanwhile.
+// order compares names as lists have them: without regard to the case of letters and, among those that differ in nothing else, with it.
+func order(a, b string) int {
+	return cmp.Or(strings.Compare(strings.ToLower(a), strings.ToLower(b)), strings.Compare(a, b))
+}
+
+// page cuts one page out of a list whose items are in the order of their names. The marker is the name of the last item of the page before, so that a
+// page goes on at the right place whatever has come and gone meanwhile. Names must be short: a marker has at most 320 characters.
 func page[T any](all []T, name func(T) string, marker *string, maxItems *int32) (items []T, next *string, truncated bool) {
 	limit := defaultPage
 	if maxItems != nil {
 		limit = min(int(*maxItems), maxPage)
 	}
-	after := value(marker)
-	begin := 0
 	if marker != nil {
-		for begin < len(all) && strings.ToLower(name(all[begin])) <= strings.ToLower(after) {
-			begin++
+		begin := slices.IndexFunc(all, func(one T) bool { return order(name(one), *marker) > 0 })
+		if begin < 0 {
+			begin = len(all)
 		}
+		all = all[begin:]
 	}
-	all = all[begin:]
 	if len(all) <= limit {
 		return all, nil, false
 	}

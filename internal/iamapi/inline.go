@@ -158,7 +158,7 @@ func (s *server) inlineNames(ctx context.Context, caller iam.Principal, kind ide
 	if err != nil {
 		return nil, nil, false, err
 	}
-	all := append([]string{}, slices.Sorted(maps.Keys(e.Inline))...)
+	all := append([]string{}, slices.SortedFunc(maps.Keys(e.Inline), order)...)
 	names, next, more = page(all, func(n string) string { return n }, marker, maxItems)
 	return names, next, more, nil
 }

@@ -2,6 +2,8 @@ package iamapi
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -141,6 +143,15 @@ func (s *server) getPolicy(ctx context.Context, caller iam.Principal, in *sdk.Ge
 	return &sdk.GetPolicyOutput{Policy: describePolicy(v, e)}, nil
 }
 
+// policyKey is what managed policies are listed by: their names, where one of the account's own may have that of one of AWS's own. ARNs would not do,
+// as a long path makes one too long for a marker.
+func policyKey(name, arn string) string {
+	if identity.IsAWSManaged(arn) {
+		return name + " AWS"
+	}
+	return name
+}
+
 func (s *server) listPolicies(ctx context.Context, caller iam.Principal, in *sdk.ListPoliciesInput) (any, error) {
 	v, err := s.people.View(ctx, caller.Account)
 	if err != nil {
@@ -158,12 +169,9 @@ func (s *server) listPolicies(ctx context.Context, caller iam.Principal, in *sdk
 		return !strings.HasPrefix(e.Path, value(in.PathPrefix)) || in.OnlyAttached && attached == 0 ||
 			in.PolicyUsageFilter == types.PolicyUsageTypePermissionsPolicy && attached == 0 || in.PolicyUsageFilter == types.PolicyUsageTypePermissionsBoundary && boundaries == 0
 	})
-	// A policy of the account may have the name of one of AWS's own: the whole ARN orders them.
-	byARN := func(e *identity.Entity) string { return v.ARN(e) }
-	slices.SortFunc(found, func(a, b *identity.Entity) int {
-		return strings.Compare(strings.ToLower(byARN(a)), strings.ToLower(byARN(b)))
-	})
-	cut, next, more := page(found, byARN, in.Marker, in.MaxItems)
+	key := func(e *identity.Entity) string { return policyKey(e.Name, v.ARN(e)) }
+	slices.SortFunc(found, func(a, b *identity.Entity) int { return order(key(a), key(b)) })
+	cut, next, more := page(found, key, in.Marker, in.MaxItems)
 	out := &sdk.ListPoliciesOutput{Policies: []types.Policy{}, IsTruncated: more, Marker: next}
 	for _, e := range cut {
 		p := describePolicy(v, e)
@@ -252,21 +260,16 @@ func (s *server) listPolicyVersions(ctx context.Context, caller iam.Principal, i
 	if err != nil {
 		return nil, err
 	}
-	out := &sdk.ListPolicyVersionsOutput{Versions: []types.PolicyVersion{}}
-	limit := min(int(value(in.MaxItems)), maxVersions)
-	if in.MaxItems == nil {
-		limit = maxVersions
+	all := slices.Clone(e.Versions)
+	slices.Reverse(all)
+	age := func(one identity.Version) string {
+		n, _ := strconv.Atoi(strings.TrimPrefix(one.ID, "v")) // we number them
+		return fmt.Sprintf("%010d", math.MaxInt32-n)
 	}
-	begun := in.Marker == nil
-	for _, one := range slices.Backward(e.Versions) {
-		if begun && len(out.Versions) == limit {
-			out.IsTruncated, out.Marker = true, out.Versions[limit-1].VersionId
-			break
-		}
-		if begun {
-			out.Versions = append(out.Versions, *describeVersion(e, one, false))
-		}
-		begun = begun || one.ID == *in.Marker
+	found, next, more := page(all, age, in.Marker, in.MaxItems)
+	out := &sdk.ListPolicyVersionsOutput{Versions: []types.PolicyVersion{}, IsTruncated: more, Marker: next}
+	for _, one := range found {
+		out.Versions = append(out.Versions, *describeVersion(e, one, false))
 	}
 	return out, nil
 }
