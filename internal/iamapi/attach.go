@@ -102,10 +102,9 @@ func boundOf(v *identity.View, kind identity.Kind, name string, set *string) str
 }
 
 func (s *server) attach(v *identity.View, e *identity.Entity, g grant) error {
-	if _, err := managedPolicy(v, *g.policy); err != nil {
-		return err
-	}
 	switch {
+	case v.ManagedPolicy(*g.policy) == nil:
+		return queryapi.Errorf(http.StatusNotFound, "NoSuchEntity", "Policy %s does not exist or is not attachable.", *g.policy)
 	case slices.Contains(e.Attached, *g.policy):
 		return nil
 	case len(e.Attached) >= maxAttached:
@@ -125,10 +124,15 @@ func (s *server) detach(_ *identity.View, e *identity.Entity, g grant) error {
 }
 
 func (s *server) bound(v *identity.View, e *identity.Entity, g grant) error {
-	if _, err := managedPolicy(v, *g.boundary); err != nil {
-		return err
-	}
 	e.Boundary = *g.boundary
+	return bounds(v, *g.boundary)
+}
+
+// bounds refuses a permissions boundary that is not there; none is one.
+func bounds(v *identity.View, policy string) error {
+	if policy != "" && v.ManagedPolicy(policy) == nil {
+		return queryapi.Errorf(http.StatusNotFound, "NoSuchEntity", "Scope ARN: %s does not exist or is not attachable.", policy)
+	}
 	return nil
 }
 

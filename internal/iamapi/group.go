@@ -62,7 +62,7 @@ func (s *server) createGroup(ctx context.Context, caller iam.Principal, in *sdk.
 	e := &identity.Entity{Kind: identity.Group, ID: identity.NewID(identity.Group), Name: *in.GroupName, Path: pathOf(in.Path), Created: s.now().UTC()}
 	out := new(sdk.CreateGroupOutput)
 	return out, s.people.Change(ctx, caller.Account, func(v *identity.View) error {
-		if err := room(v, identity.Group, e.Name, maxGroups); err != nil {
+		if err := room(v, e, "Groups", maxGroups); err != nil {
 			return err
 		}
 		v.Put(e)
@@ -71,13 +71,14 @@ func (s *server) createGroup(ctx context.Context, caller iam.Principal, in *sdk.
 	})
 }
 
-// room says whether an account can have one more entity of a kind with a name.
-func room(v *identity.View, kind identity.Kind, name string, most int) error {
+// room says whether an account can have one more entity: its name is free, and there are fewer of its kind than most. The kind's name in the plural is
+// that of the quota.
+func room(v *identity.View, e *identity.Entity, plural string, most int) error {
 	switch {
-	case v.Taken(kind, name):
-		return exists(kind, name)
-	case v.Count(kind) >= most:
-		return exceeded("Cannot exceed quota for %ss: %d", kind, most)
+	case v.Taken(e.Kind, e.Name):
+		return exists(e.Kind, e.Name)
+	case v.Count(e.Kind) >= most:
+		return exceeded("Cannot exceed quota for %sPerAccount: %d", plural, most)
 	}
 	return nil
 }

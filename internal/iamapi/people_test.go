@@ -66,7 +66,7 @@ func TestUsers(t *testing.T) {
 	refused(t, "got, not there", is(b.root.GetUser(ctx, &sdk.GetUserInput{UserName: name("leaver")})), "NoSuchEntity", "")
 	refused(t, "got, in other letters", is(b.root.GetUser(ctx, &sdk.GetUserInput{UserName: name("ann")})), "NoSuchEntity", "")
 	refused(t, "deleted twice", is(b.root.DeleteUser(ctx, &sdk.DeleteUserInput{UserName: name("leaver")})), "NoSuchEntity", "")
-	refused(t, "a boundary that is not there", is(b.root.CreateUser(ctx, &sdk.CreateUserInput{UserName: name("x"), PermissionsBoundary: name("arn:aws:iam::" + account + ":policy/gone")})), "NoSuchEntity", "")
+	refused(t, "a boundary that is not there", is(b.root.CreateUser(ctx, &sdk.CreateUserInput{UserName: name("x"), PermissionsBoundary: name("arn:aws:iam::" + account + ":policy/gone")})), "NoSuchEntity", "Scope ARN: ")
 	refused(t, "an odd name", is(b.root.CreateUser(ctx, &sdk.CreateUserInput{UserName: name("a b")})), "ValidationError", "userName")
 	refused(t, "a long name", is(b.root.CreateUser(ctx, &sdk.CreateUserInput{UserName: name(strings.Repeat("x", 65))})), "ValidationError", "64")
 	refused(t, "a reserved tag", is(b.root.CreateUser(ctx, &sdk.CreateUserInput{UserName: name("x"), Tags: []types.Tag{{Key: name("aws:x"), Value: name("")}}})), "InvalidInput", "reserved")
@@ -194,7 +194,11 @@ func TestRoles(t *testing.T) {
 	if *got.RoleId != *made.RoleId || *got.Description != "for films" || len(got.Tags) != 1 || got.RoleLastUsed == nil || strings.Contains(*got.AssumeRolePolicyDocument, "+") {
 		t.Errorf("got %+v", got)
 	}
-	must(b.root.UpdateRole(ctx, &sdk.UpdateRoleInput{RoleName: name, Description: aws.String("new"), MaxSessionDuration: aws.Int32(3600)}))(t)
+	must(b.root.UpdateRole(ctx, &sdk.UpdateRoleInput{RoleName: name, MaxSessionDuration: aws.Int32(43200)}))(t)
+	if r := must(b.root.GetRole(ctx, &sdk.GetRoleInput{RoleName: name}))(t).Role; *r.Description != "for films" || *r.MaxSessionDuration != 43200 {
+		t.Errorf("with longer sessions %+v", r)
+	}
+	must(b.root.UpdateRole(ctx, &sdk.UpdateRoleInput{RoleName: name, Description: aws.String("new")}))(t) // the sessions are of an hour again
 	if d := must(b.root.UpdateRoleDescription(ctx, &sdk.UpdateRoleDescriptionInput{RoleName: name, Description: aws.String("newer")}))(t); *d.Role.Description != "newer" || *d.Role.MaxSessionDuration != 3600 {
 		t.Errorf("changed %+v", d.Role)
 	}
@@ -230,7 +234,7 @@ func TestRoles(t *testing.T) {
 	} {
 		refused(t, name, create(tt.document), "MalformedPolicyDocument", tt.says)
 	}
-	refused(t, "a long document", create(document(`{"Sid":"`+strings.Repeat("x", 2100)+`","Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}`)), "LimitExceeded", "2048")
+	refused(t, "a long document", create(document(`{"Sid":"`+strings.Repeat("x", 2100)+`","Effect":"Allow","Principal":"*","Action":"sts:AssumeRole"}`)), "LimitExceeded", "Cannot exceed quota for ACLSizePerRole: 2048")
 	refused(t, "there already", is(b.root.CreateRole(ctx, &sdk.CreateRoleInput{RoleName: aws.String("r"), AssumeRolePolicyDocument: &trust})), "EntityAlreadyExists", "Role with name r")
 	refused(t, "a reserved path", is(b.root.CreateRole(ctx, &sdk.CreateRoleInput{RoleName: aws.String("x"), Path: aws.String("/aws-service-role/x/"), AssumeRolePolicyDocument: &trust})), "AccessDenied", "reserved")
 	refused(t, "a short session", is(b.root.CreateRole(ctx, &sdk.CreateRoleInput{RoleName: aws.String("x"), MaxSessionDuration: aws.Int32(3599), AssumeRolePolicyDocument: &trust})), "ValidationError", "3600")

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
@@ -40,11 +41,18 @@ func TestManagedPolicies(t *testing.T) {
 	}
 	refused(t, "a sixth version", is(b.root.CreatePolicyVersion(ctx, &sdk.CreatePolicyVersionInput{PolicyArn: arn, PolicyDocument: &nothing})), "LimitExceeded", "up to 5 versions")
 	must(ann.ListUsers(ctx, &sdk.ListUsersInput{}))(t)
+	b.ahead.Store(int64(time.Hour))
 	must(b.root.SetDefaultPolicyVersion(ctx, &sdk.SetDefaultPolicyVersionInput{PolicyArn: arn, VersionId: aws.String("v3")}))(t)
+	if p := must(b.root.GetPolicy(ctx, &sdk.GetPolicyInput{PolicyArn: arn}))(t).Policy; *p.DefaultVersionId != "v3" || p.UpdateDate.Sub(*p.CreateDate) > time.Minute {
+		t.Errorf("no version is new, and it was updated at %v: %+v", p.UpdateDate, p)
+	}
 	refused(t, "after another version is in force", is(ann.ListUsers(ctx, &sdk.ListUsersInput{})), "AccessDenied", "with an explicit deny")
 	must(b.root.DeletePolicyVersion(ctx, &sdk.DeletePolicyVersionInput{PolicyArn: arn, VersionId: aws.String("v5")}))(t)
 	if v := must(b.root.CreatePolicyVersion(ctx, &sdk.CreatePolicyVersionInput{PolicyArn: arn, PolicyDocument: &text, SetAsDefault: true}))(t).PolicyVersion; *v.VersionId != "v6" || !v.IsDefaultVersion {
 		t.Errorf("after one was deleted: %+v", v)
+	}
+	if p := must(b.root.GetPolicy(ctx, &sdk.GetPolicyInput{PolicyArn: arn}))(t).Policy; *p.DefaultVersionId != "v6" || p.UpdateDate.Sub(*p.CreateDate) < time.Hour {
+		t.Errorf("a version is new, and it was updated at %v: %+v", p.UpdateDate, p)
 	}
 	must(ann.ListUsers(ctx, &sdk.ListUsersInput{}))(t)
 	var ids []string
@@ -105,10 +113,10 @@ func TestManagedPolicies(t *testing.T) {
 	refused(t, "no boundary", is(b.root.DeleteUserPermissionsBoundary(ctx, &sdk.DeleteUserPermissionsBoundaryInput{UserName: aws.String("ann")})), "NoSuchEntity", "does not have a permissions boundary")
 	must(b.root.DeletePolicy(ctx, &sdk.DeletePolicyInput{PolicyArn: arn}))(t)
 	refused(t, "gone", is(b.root.GetPolicy(ctx, &sdk.GetPolicyInput{PolicyArn: arn})), "NoSuchEntity", "Policy "+*arn+" was not found.")
-	refused(t, "attached, and gone", is(b.root.AttachUserPolicy(ctx, &sdk.AttachUserPolicyInput{UserName: aws.String("ann"), PolicyArn: arn})), "NoSuchEntity", "")
-	refused(t, "a boundary, and gone", is(b.root.PutUserPermissionsBoundary(ctx, &sdk.PutUserPermissionsBoundaryInput{UserName: aws.String("ann"), PermissionsBoundary: arn})), "NoSuchEntity", "")
+	refused(t, "attached, and gone", is(b.root.AttachUserPolicy(ctx, &sdk.AttachUserPolicyInput{UserName: aws.String("ann"), PolicyArn: arn})), "NoSuchEntity", "Policy "+*arn+" does not exist or is not attachable.")
+	refused(t, "a boundary, and gone", is(b.root.PutUserPermissionsBoundary(ctx, &sdk.PutUserPermissionsBoundaryInput{UserName: aws.String("ann"), PermissionsBoundary: arn})), "NoSuchEntity", "Scope ARN: "+*arn+" does not exist or is not attachable.")
 	refused(t, "broken", is(b.root.CreatePolicy(ctx, &sdk.CreatePolicyInput{PolicyName: aws.String("x"), PolicyDocument: aws.String("{")})), "MalformedPolicyDocument", "line 1")
-	refused(t, "long", is(b.root.CreatePolicy(ctx, &sdk.CreatePolicyInput{PolicyName: aws.String("x"), PolicyDocument: aws.String(document(`{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::` + strings.Repeat("x", 6200) + `"}`))})), "LimitExceeded", "6144")
+	refused(t, "long", is(b.root.CreatePolicy(ctx, &sdk.CreatePolicyInput{PolicyName: aws.String("x"), PolicyDocument: aws.String(document(`{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::` + strings.Repeat("x", 6200) + `"}`))})), "LimitExceeded", "Cannot exceed quota for PolicySize: 6144")
 }
 
 // TestAWSManaged: the policies of AWS's own are there for every account, and nobody changes them.
@@ -125,14 +133,21 @@ func TestAWSManaged(t *testing.T) {
 	}
 	text := document(allowAll)
 	for name, err := range map[string]error{
-		"delete":      is(b.root.DeletePolicy(ctx, &sdk.DeletePolicyInput{PolicyArn: arn})),
-		"new version": is(b.root.CreatePolicyVersion(ctx, &sdk.CreatePolicyVersionInput{PolicyArn: arn, PolicyDocument: &text})),
-		"default":     is(b.root.SetDefaultPolicyVersion(ctx, &sdk.SetDefaultPolicyVersionInput{PolicyArn: arn, VersionId: aws.String("v1")})),
-		"old version": is(b.root.DeletePolicyVersion(ctx, &sdk.DeletePolicyVersionInput{PolicyArn: arn, VersionId: aws.String("v1")})),
+		"DeletePolicy":            is(b.root.DeletePolicy(ctx, &sdk.DeletePolicyInput{PolicyArn: arn})),
+		"CreatePolicyVersion":     is(b.root.CreatePolicyVersion(ctx, &sdk.CreatePolicyVersionInput{PolicyArn: arn, PolicyDocument: &text})),
+		"SetDefaultPolicyVersion": is(b.root.SetDefaultPolicyVersion(ctx, &sdk.SetDefaultPolicyVersionInput{PolicyArn: arn, VersionId: aws.String("v1")})),
+		"DeletePolicyVersion":     is(b.root.DeletePolicyVersion(ctx, &sdk.DeletePolicyVersionInput{PolicyArn: arn, VersionId: aws.String("v1")})),
+		"TagPolicy":               is(b.root.TagPolicy(ctx, &sdk.TagPolicyInput{PolicyArn: arn, Tags: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}})),
+		"UntagPolicy":             is(b.root.UntagPolicy(ctx, &sdk.UntagPolicyInput{PolicyArn: arn, TagKeys: []string{"a"}})),
 	} {
-		refused(t, name, err, "AccessDenied", "managed by AWS")
+		refused(t, name, err, "AccessDenied", "is not authorized to perform: iam:"+name+" on resource: "+*arn)
 	}
-	refused(t, "tags", is(b.root.TagPolicy(ctx, &sdk.TagPolicyInput{PolicyArn: arn, Tags: []types.Tag{{Key: aws.String("a"), Value: aws.String("b")}}})), "NoSuchEntity", "")
+	if tags := must(b.root.ListPolicyTags(ctx, &sdk.ListPolicyTagsInput{PolicyArn: arn}))(t).Tags; len(tags) != 0 {
+		t.Errorf("tags %v", tags)
+	}
+	gone := aws.String("arn:aws:iam::aws:policy/Gone")
+	refused(t, "not there", is(b.root.GetPolicy(ctx, &sdk.GetPolicyInput{PolicyArn: gone})), "NoSuchEntity", "Policy "+*gone+" was not found.")
+	refused(t, "changed, not there", is(b.root.DeletePolicy(ctx, &sdk.DeletePolicyInput{PolicyArn: gone})), "AccessDenied", "iam:DeletePolicy")
 }
 
 // TestInline goes through the inline policies of all three kinds.

@@ -67,12 +67,20 @@ func managedPolicy(v *identity.View, name string) (*identity.Entity, error) {
 	return nil, queryapi.Errorf(http.StatusNotFound, "NoSuchEntity", "Policy %s was not found.", name)
 }
 
-// changePolicy changes a managed policy of the account; those of AWS's own stay as they are.
-func (s *server) changePolicy(ctx context.Context, caller iam.Principal, name string, change func(v *identity.View, e *identity.Entity) error) error {
+// locked refuses to change a managed policy of AWS's own, which nobody may whatever their policies say.
+func locked(caller iam.Principal, action, name string) error {
+	if !identity.IsAWSManaged(name) {
+		return nil
+	}
+	return &iam.Denied{Principal: caller, Check: check(action, name, nil)}
+}
+
+// changePolicy changes a managed policy of the account.
+func (s *server) changePolicy(ctx context.Context, caller iam.Principal, action, name string, change func(v *identity.View, e *identity.Entity) error) error {
+	if err := locked(caller, action, name); err != nil {
+		return err
+	}
 	return s.people.Change(ctx, caller.Account, func(v *identity.View) error {
-		if identity.IsAWSManaged(name) {
-			return queryapi.Errorf(http.StatusForbidden, "AccessDenied", "Policy %s is managed by AWS and cannot be changed.", name)
-		}
 		e, err := managedPolicy(v, name)
 		if err != nil {
 			return err
@@ -81,13 +89,13 @@ func (s *server) changePolicy(ctx context.Context, caller iam.Principal, name st
 	})
 }
 
-// judged reads a document that is to be attached to users, groups and roles.
-func judged(name, document string, most int) error {
+// judged says whether a document can be that of a managed policy.
+func judged(name, document string) error {
 	if _, err := iam.Parse(iam.IdentityPolicy, name, document); err != nil {
 		return malformed(err)
 	}
-	if n := iam.Size(document); n > most {
-		return exceeded("Cannot exceed quota for PolicySize: %d (was %d)", most, n)
+	if iam.Size(document) > maxManagedDocument {
+		return exceeded("Cannot exceed quota for PolicySize: %d", maxManagedDocument)
 	}
 	return nil
 }
@@ -102,12 +110,12 @@ func (s *server) createPolicy(ctx context.Context, caller iam.Principal, in *sdk
 	if e.Tags, err = tagsOf(nil, in.Tags); err != nil {
 		return nil, err
 	}
-	if err := judged(e.Name, *in.PolicyDocument, maxManagedDocument); err != nil {
+	if err := judged(e.Name, *in.PolicyDocument); err != nil {
 		return nil, err
 	}
 	out := new(sdk.CreatePolicyOutput)
 	return out, s.people.Change(ctx, caller.Account, func(v *identity.View) error {
-		if err := room(v, identity.Policy, e.Name, maxPolicies); err != nil {
+		if err := room(v, e, "Policies", maxPolicies); err != nil {
 			return err
 		}
 		v.Put(e)
@@ -182,7 +190,7 @@ func (s *server) listPolicies(ctx context.Context, caller iam.Principal, in *sdk
 }
 
 func (s *server) deletePolicy(ctx context.Context, caller iam.Principal, in *sdk.DeletePolicyInput) (any, error) {
-	return &sdk.DeletePolicyOutput{}, s.changePolicy(ctx, caller, *in.PolicyArn, func(v *identity.View, e *identity.Entity) error {
+	return &sdk.DeletePolicyOutput{}, s.changePolicy(ctx, caller, "DeletePolicy", *in.PolicyArn, func(v *identity.View, e *identity.Entity) error {
 		attached, boundaries := v.Attachments(*in.PolicyArn)
 		switch {
 		case attached > 0:
@@ -206,11 +214,11 @@ func describeVersion(e *identity.Entity, v identity.Version, document bool) *typ
 }
 
 func (s *server) createPolicyVersion(ctx context.Context, caller iam.Principal, in *sdk.CreatePolicyVersionInput) (any, error) {
-	if err := judged("policy", *in.PolicyDocument, maxManagedDocument); err != nil {
+	if err := judged("policy", *in.PolicyDocument); err != nil {
 		return nil, err
 	}
 	out := new(sdk.CreatePolicyVersionOutput)
-	return out, s.changePolicy(ctx, caller, *in.PolicyArn, func(_ *identity.View, e *identity.Entity) error {
+	return out, s.changePolicy(ctx, caller, "CreatePolicyVersion", *in.PolicyArn, func(_ *identity.View, e *identity.Entity) error {
 		if len(e.Versions) >= maxVersions {
 			return exceeded("A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.", maxVersions)
 		}
@@ -275,17 +283,17 @@ func (s *server) listPolicyVersions(ctx context.Context, caller iam.Principal, i
 }
 
 func (s *server) setDefaultPolicyVersion(ctx context.Context, caller iam.Principal, in *sdk.SetDefaultPolicyVersionInput) (any, error) {
-	return &sdk.SetDefaultPolicyVersionOutput{}, s.changePolicy(ctx, caller, *in.PolicyArn, func(_ *identity.View, e *identity.Entity) error {
+	return &sdk.SetDefaultPolicyVersionOutput{}, s.changePolicy(ctx, caller, "SetDefaultPolicyVersion", *in.PolicyArn, func(_ *identity.View, e *identity.Entity) error {
 		found, err := version(e, *in.VersionId)
 		if err == nil {
-			e.Default, e.Updated = found.ID, s.now().UTC()
+			e.Default = found.ID // UpdateDate is when the newest version was made
 		}
 		return err
 	})
 }
 
 func (s *server) deletePolicyVersion(ctx context.Context, caller iam.Principal, in *sdk.DeletePolicyVersionInput) (any, error) {
-	return &sdk.DeletePolicyVersionOutput{}, s.changePolicy(ctx, caller, *in.PolicyArn, func(_ *identity.View, e *identity.Entity) error {
+	return &sdk.DeletePolicyVersionOutput{}, s.changePolicy(ctx, caller, "DeletePolicyVersion", *in.PolicyArn, func(_ *identity.View, e *identity.Entity) error {
 		found, err := version(e, *in.VersionId)
 		switch {
 		case err != nil:

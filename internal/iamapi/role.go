@@ -54,8 +54,8 @@ func trust(v *identity.View, role *identity.Entity, document string) error {
 	if err != nil {
 		return malformed(err)
 	}
-	if n := iam.Size(document); n > maxTrustDocument {
-		return exceeded("Cannot exceed quota for ACLSizePerRole: %d (was %d)", maxTrustDocument, n)
+	if iam.Size(document) > maxTrustDocument {
+		return exceeded("Cannot exceed quota for ACLSizePerRole: %d", maxTrustDocument)
 	}
 	for _, statement := range p.Statements {
 		for _, x := range append(statement.Principals[:len(statement.Principals):len(statement.Principals)], statement.NotPrincipals...) {
@@ -98,11 +98,11 @@ func (s *server) createRole(ctx context.Context, caller iam.Principal, in *sdk.C
 	}
 	out := new(sdk.CreateRoleOutput)
 	return out, s.people.Change(ctx, caller.Account, func(v *identity.View) error {
-		if err := room(v, identity.Role, e.Name, maxRoles); err != nil {
+		if err := room(v, e, "Roles", maxRoles); err != nil {
 			return err
 		}
-		if e.Boundary != "" && v.ManagedPolicy(e.Boundary) == nil {
-			return noSuch(identity.Policy, e.Boundary)
+		if err := bounds(v, e.Boundary); err != nil {
+			return err
 		}
 		if err := trust(v, e, *in.AssumeRolePolicyDocument); err != nil {
 			return err
@@ -167,14 +167,13 @@ func (s *server) changeRole(ctx context.Context, caller iam.Principal, name stri
 	})
 }
 
+// updateRole gives a role whose longest session nobody states the default of an hour, as the API Reference says.
 func (s *server) updateRole(ctx context.Context, caller iam.Principal, in *sdk.UpdateRoleInput) (any, error) {
 	return &sdk.UpdateRoleOutput{}, s.changeRole(ctx, caller, *in.RoleName, func(_ *identity.View, e *identity.Entity) error {
 		if in.Description != nil {
 			e.Description = *in.Description
 		}
-		if in.MaxSessionDuration != nil {
-			e.MaxDuration = durationOf(in.MaxSessionDuration)
-		}
+		e.MaxDuration = durationOf(in.MaxSessionDuration)
 		return nil
 	})
 }

@@ -95,10 +95,27 @@ func (n naming) find(v *identity.View, name string) (*identity.Entity, error) {
 	if !n.byARN {
 		return find(v, n.kind, name)
 	}
+	if n.kind == identity.Policy {
+		return managedPolicy(v, name)
+	}
 	if e := v.ByARN(name); e != nil && e.Kind == n.kind {
 		return e, nil
 	}
 	return nil, noSuch(n.kind, name)
+}
+
+// change changes what is named.
+func (n naming) change(ctx context.Context, s *server, caller iam.Principal, action, name string, change func(*identity.Entity) error) error {
+	if err := locked(caller, action, name); err != nil {
+		return err
+	}
+	return s.people.Change(ctx, caller.Account, func(v *identity.View) error {
+		e, err := n.find(v, name)
+		if err != nil {
+			return err
+		}
+		return change(v.Edit(e))
+	})
 }
 
 func tagOp[I any](s *server, action string, n naming, out any, read func(*I) (*string, []types.Tag)) queryapi.Operation {
@@ -107,12 +124,7 @@ func tagOp[I any](s *server, action string, n naming, out any, read func(*I) (*s
 		return n.checks(ctx, s, caller, action, value(name), requestTags(tags))
 	}, func(ctx context.Context, caller iam.Principal, in *I) (any, error) {
 		name, tags := read(in)
-		return out, s.people.Change(ctx, caller.Account, func(v *identity.View) error {
-			e, err := n.find(v, *name)
-			if err != nil {
-				return err
-			}
-			e = v.Edit(e)
+		return out, n.change(ctx, s, caller, action, *name, func(e *identity.Entity) (err error) {
 			e.Tags, err = tagsOf(e.Tags, tags)
 			return err
 		})
@@ -125,12 +137,7 @@ func untagOp[I any](s *server, action string, n naming, out any, read func(*I) (
 		return n.checks(ctx, s, caller, action, value(name), tagKeys(keys))
 	}, func(ctx context.Context, caller iam.Principal, in *I) (any, error) {
 		name, keys := read(in)
-		return out, s.people.Change(ctx, caller.Account, func(v *identity.View) error {
-			e, err := n.find(v, *name)
-			if err != nil {
-				return err
-			}
-			e = v.Edit(e)
+		return out, n.change(ctx, s, caller, action, *name, func(e *identity.Entity) error {
 			for _, k := range keys {
 				maps.DeleteFunc(e.Tags, func(have, _ string) bool { return strings.EqualFold(have, k) })
 			}

@@ -63,11 +63,11 @@ func (s *server) createUser(ctx context.Context, caller iam.Principal, in *sdk.C
 	}
 	out := new(sdk.CreateUserOutput)
 	return out, s.people.Change(ctx, caller.Account, func(v *identity.View) error {
-		if err := room(v, identity.User, e.Name, maxUsers); err != nil {
+		if err := room(v, e, "Users", maxUsers); err != nil {
 			return err
 		}
-		if e.Boundary != "" && v.ManagedPolicy(e.Boundary) == nil {
-			return noSuch(identity.Policy, e.Boundary)
+		if err := bounds(v, e.Boundary); err != nil {
+			return err
 		}
 		v.Put(e)
 		out.User = s.describeUser(v, e)
