@@ -208,8 +208,16 @@ func TestRoles(t *testing.T) {
 	if text := plain(t, must(b.root.GetRole(ctx, &sdk.GetRoleInput{RoleName: name}))(t).Role.AssumeRolePolicyDocument); text != named {
 		t.Errorf("trust policy %s", text)
 	}
-	// Who is gone stands there by the id that nobody else gets.
+	// Who has another name stands there by it, and who is gone by the id that nobody else gets.
 	id := *must(b.root.GetUser(ctx, &sdk.GetUserInput{UserName: aws.String("ann")}))(t).User.UserId
+	must(b.root.UpdateUser(ctx, &sdk.UpdateUserInput{UserName: aws.String("ann"), NewUserName: aws.String("anna"), NewPath: aws.String("/x/")}))(t)
+	if text := plain(t, must(b.root.GetRole(ctx, &sdk.GetRoleInput{RoleName: name}))(t).Role.AssumeRolePolicyDocument); text != strings.Replace(named, "user/ann", "user/x/anna", 1) {
+		t.Errorf("after its user was renamed: %s", text)
+	}
+	byID := document(`{"Effect":"Allow","Principal":{"AWS":"` + id + `"},"Action":"sts:AssumeRole"}`)
+	must(b.root.UpdateAssumeRolePolicy(ctx, &sdk.UpdateAssumeRolePolicyInput{RoleName: name, PolicyDocument: &byID}))(t)
+	must(b.root.UpdateUser(ctx, &sdk.UpdateUserInput{UserName: aws.String("anna"), NewUserName: aws.String("ann"), NewPath: aws.String("/")}))(t)
+	must(b.root.UpdateAssumeRolePolicy(ctx, &sdk.UpdateAssumeRolePolicyInput{RoleName: name, PolicyDocument: &named}))(t)
 	must(b.root.DeleteUser(ctx, &sdk.DeleteUserInput{UserName: aws.String("ann")}))(t)
 	must(b.root.CreateUser(ctx, &sdk.CreateUserInput{UserName: aws.String("ann")}))(t)
 	if text := plain(t, must(b.root.GetRole(ctx, &sdk.GetRoleInput{RoleName: name}))(t).Role.AssumeRolePolicyDocument); !strings.Contains(text, `"`+id+`"`) || strings.Contains(text, "user/ann") {
@@ -230,6 +238,10 @@ func TestRoles(t *testing.T) {
 		"a user who is not there":      {document(`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + account + `:user/gone"},"Action":"sts:AssumeRole"}`), `Invalid principal in policy: "AWS":"arn:aws:iam::` + account + `:user/gone"`},
 		"another account":              {document(`{"Effect":"Allow","Principal":{"AWS":"` + other + `"},"Action":"sts:AssumeRole"}`), "trust in another account"},
 		"the root of another account":  {document(`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + other + `:root"},"Action":"sts:AssumeRole"}`), "trust in another account"},
+		"a session in another account": {document(`{"Effect":"Allow","Principal":{"AWS":"arn:aws:sts::` + other + `:assumed-role/R/s1"},"Action":"sts:AssumeRole"}`), "trust in another account"},
+		"another account's provider":   {document(`{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::` + other + `:oidc-provider/id"},"Action":"sts:AssumeRoleWithWebIdentity"}`), "trust in another account"},
+		"the id of nobody":             {document(`{"Effect":"Allow","Principal":{"AWS":"AIDAEXAMPLEEXAMPLE123"},"Action":"sts:AssumeRole"}`), `Invalid principal in policy: "AWS":"AIDAEXAMPLEEXAMPLE123"`},
+		"all but somebody":             {document(`{"Effect":"Deny","NotPrincipal":{"AWS":"` + account + `"},"Action":"sts:AssumeRole"}`), "NotPrincipal"},
 		"a provider that is not there": {document(`{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::` + account + `:oidc-provider/id"},"Action":"sts:AssumeRoleWithWebIdentity"}`), "Invalid principal in policy"},
 	} {
 		refused(t, name, create(tt.document), "MalformedPolicyDocument", tt.says)

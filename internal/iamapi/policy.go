@@ -119,19 +119,18 @@ func (s *server) createPolicy(ctx context.Context, caller iam.Principal, in *sdk
 			return err
 		}
 		v.Put(e)
-		out.Policy = describePolicy(v, e)
+		out.Policy = describePolicy(v, e, nil)
 		out.Policy.Description = nil // CreatePolicy does not tell
 		return nil
 	})
 }
 
 // describePolicy makes an entity into the Policy of the API.
-func describePolicy(v *identity.View, e *identity.Entity) *types.Policy {
+func describePolicy(v *identity.View, e *identity.Entity, used map[string]identity.Usage) *types.Policy {
 	name := v.ARN(e)
-	attached, boundaries := v.Attachments(name)
 	p := &types.Policy{
-		Arn: &name, AttachmentCount: ptr(int32(attached)), CreateDate: at(e.Created), DefaultVersionId: &e.Default, IsAttachable: true, Path: &e.Path,
-		PermissionsBoundaryUsageCount: ptr(int32(boundaries)), PolicyId: &e.ID, PolicyName: &e.Name, Tags: shownTags(e.Tags), UpdateDate: at(e.Updated),
+		Arn: &name, AttachmentCount: ptr(int32(used[name].Attached)), CreateDate: at(e.Created), DefaultVersionId: &e.Default, IsAttachable: true, Path: &e.Path,
+		PermissionsBoundaryUsageCount: ptr(int32(used[name].Boundaries)), PolicyId: &e.ID, PolicyName: &e.Name, Tags: shownTags(e.Tags), UpdateDate: at(e.Updated),
 	}
 	if e.Description != "" {
 		p.Description = &e.Description
@@ -148,7 +147,7 @@ func (s *server) getPolicy(ctx context.Context, caller iam.Principal, in *sdk.Ge
 	if err != nil {
 		return nil, err
 	}
-	return &sdk.GetPolicyOutput{Policy: describePolicy(v, e)}, nil
+	return &sdk.GetPolicyOutput{Policy: describePolicy(v, e, v.Usage())}, nil
 }
 
 // policyKey is what managed policies are listed by: their names, where one of the account's own may have that of one of AWS's own. ARNs would not do,
@@ -172,17 +171,18 @@ func (s *server) listPolicies(ctx context.Context, caller iam.Principal, in *sdk
 	if in.Scope != types.PolicyScopeTypeLocal {
 		found = append(found, identity.AWSManaged()...)
 	}
+	used := v.Usage()
 	found = slices.DeleteFunc(found, func(e *identity.Entity) bool {
-		attached, boundaries := v.Attachments(v.ARN(e))
-		return !strings.HasPrefix(e.Path, value(in.PathPrefix)) || in.OnlyAttached && attached == 0 ||
-			in.PolicyUsageFilter == types.PolicyUsageTypePermissionsPolicy && attached == 0 || in.PolicyUsageFilter == types.PolicyUsageTypePermissionsBoundary && boundaries == 0
+		u := used[v.ARN(e)]
+		return !strings.HasPrefix(e.Path, value(in.PathPrefix)) || in.OnlyAttached && u.Attached == 0 ||
+			in.PolicyUsageFilter == types.PolicyUsageTypePermissionsPolicy && u.Attached == 0 || in.PolicyUsageFilter == types.PolicyUsageTypePermissionsBoundary && u.Boundaries == 0
 	})
 	key := func(e *identity.Entity) string { return policyKey(e.Name, v.ARN(e)) }
 	slices.SortFunc(found, func(a, b *identity.Entity) int { return order(key(a), key(b)) })
 	cut, next, more := page(found, key, in.Marker, in.MaxItems)
 	out := &sdk.ListPoliciesOutput{Policies: []types.Policy{}, IsTruncated: more, Marker: next}
 	for _, e := range cut {
-		p := describePolicy(v, e)
+		p := describePolicy(v, e, used)
 		p.Description, p.Tags = nil, nil // ListPolicies does not tell
 		out.Policies = append(out.Policies, *p)
 	}
@@ -191,11 +191,11 @@ func (s *server) listPolicies(ctx context.Context, caller iam.Principal, in *sdk
 
 func (s *server) deletePolicy(ctx context.Context, caller iam.Principal, in *sdk.DeletePolicyInput) (any, error) {
 	return &sdk.DeletePolicyOutput{}, s.changePolicy(ctx, caller, "DeletePolicy", *in.PolicyArn, func(v *identity.View, e *identity.Entity) error {
-		attached, boundaries := v.Attachments(*in.PolicyArn)
+		used := v.Usage()[*in.PolicyArn]
 		switch {
-		case attached > 0:
+		case used.Attached > 0:
 			return conflict("Cannot delete a policy attached to entities.")
-		case boundaries > 0:
+		case used.Boundaries > 0:
 			return conflict("Cannot delete a policy that is a permissions boundary of entities.")
 		case len(e.Versions) > 1:
 			return conflict("This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")

@@ -10,6 +10,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
+	"darkroom/internal/arn"
 	"darkroom/internal/iam"
 	"darkroom/internal/identity"
 	"darkroom/internal/queryapi"
@@ -58,22 +59,47 @@ func trust(v *identity.View, role *identity.Entity, document string) error {
 		return exceeded("Cannot exceed quota for ACLSizePerRole: %d", maxTrustDocument)
 	}
 	for _, statement := range p.Statements {
-		for _, x := range append(statement.Principals[:len(statement.Principals):len(statement.Principals)], statement.NotPrincipals...) {
-			if parts := strings.SplitN(x.Value, ":", 6); x.Type == "AWS" && len(parts) == 6 && parts[4] != v.Account() || x.Type == "AWS" && len(x.Value) == 12 && x.Value != v.Account() {
-				return queryapi.Errorf(http.StatusBadRequest, "MalformedPolicyDocument",
-					"Invalid principal in policy: %q:%q. Not offered by this installation: trust in another account.", x.Type, x.Value)
-			}
-			if e := v.ByARN(x.Value); x.Type == "Federated" && (e == nil || e.Kind != identity.Provider) {
-				return queryapi.Errorf(http.StatusBadRequest, "MalformedPolicyDocument", "Invalid principal in policy: %q:%q", x.Type, x.Value)
+		for _, x := range statement.Principals {
+			if err := known(v, x); err != nil {
+				return err
 			}
 		}
 	}
 	ids, missing := v.TrustedIDs(p)
 	if len(missing) > 0 {
-		return queryapi.Errorf(http.StatusBadRequest, "MalformedPolicyDocument", "Invalid principal in policy: %q:%q", "AWS", missing[0])
+		return stranger(iam.PrincipalPattern{Type: "AWS", Value: missing[0]}, "")
 	}
 	role.Trust, role.TrustedIDs = document, ids
 	return nil
+}
+
+// known refuses a principal that can never be anybody: of another account, or the unique id or the identity provider of nobody. ARNs of users and roles
+// are for View.TrustedIDs.
+func known(v *identity.View, x iam.PrincipalPattern) error {
+	if x.Type != "AWS" && x.Type != "Federated" || x.Value == "*" {
+		return nil
+	}
+	account := x.Value
+	if a, err := arn.Parse(x.Value); err == nil {
+		account = a.Account
+	} else if len(account) != len(v.Account()) { // a unique id
+		if v.ByID(identity.User, x.Value) == nil && v.ByID(identity.Role, x.Value) == nil {
+			return stranger(x, "")
+		}
+		return nil
+	}
+	if account != v.Account() {
+		return stranger(x, ". Not offered by this installation: trust in another account.")
+	}
+	if x.Type == "Federated" && v.ByARN(x.Value) == nil {
+		return stranger(x, "")
+	}
+	return nil
+}
+
+// stranger is the refusal of a principal in a trust policy; note says more of the reason than IAM does.
+func stranger(x iam.PrincipalPattern, note string) error {
+	return queryapi.Errorf(http.StatusBadRequest, "MalformedPolicyDocument", "Invalid principal in policy: %q:%q%s", x.Type, x.Value, note)
 }
 
 // durationOf reads the longest duration of a role's sessions.

@@ -997,8 +997,8 @@ func TestLookups(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
-	if attached, boundaries := v.Attachments("arn:aws:iam::" + account + ":policy/p"); attached != 1 || boundaries != 1 {
-		t.Errorf("%d attached, %d boundaries", attached, boundaries)
+	if got, want := v.Usage(), (map[string]Usage{"arn:aws:iam::" + account + ":policy/p": {1, 1}, managedPrefix + "IAMFullAccess": {1, 0}}); !maps.Equal(got, want) {
+		t.Errorf("used: got %v, want %v", got, want)
 	}
 	names := func(path string) (out []string) {
 		for _, e := range v.All(User, path) {

@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -122,19 +123,30 @@ func (v *View) ARN(e *Entity) string {
 	return e.ARN(v.account)
 }
 
-// Attachments counts who a managed policy is attached to, and whose permissions boundary it is.
-func (v *View) Attachments(policyARN string) (attached, boundaries int) {
+// Usage is what a managed policy is used for.
+type Usage struct {
+	Attached   int // to how many users, groups and roles
+	Boundaries int // whose permissions boundary it is
+}
+
+// Usage returns what each managed policy that is used at all is used for, by ARN.
+func (v *View) Usage() map[string]Usage {
+	out := make(map[string]Usage)
 	for _, kind := range []Kind{User, Group, Role} {
 		for _, e := range v.byID[kind] {
-			if slices.Contains(e.Attached, policyARN) {
-				attached++
+			for _, name := range e.Attached {
+				u := out[name]
+				u.Attached++
+				out[name] = u
 			}
-			if e.Boundary == policyARN {
-				boundaries++
+			if e.Boundary != "" {
+				u := out[e.Boundary]
+				u.Boundaries++
+				out[e.Boundary] = u
 			}
 		}
 	}
-	return attached, boundaries
+	return out
 }
 
 // Members returns the users of a group, by name.
@@ -150,16 +162,26 @@ func (v *View) TrustPolicy(role *Entity) *iam.Policy {
 	return role.trust
 }
 
-// TrustDocument returns the trust policy of a role as it is shown: a user or role that is gone, or was made anew, stands there by its unique id.
+// TrustDocument returns the trust policy of a role as it is shown: a user or role that got another name or path stands there by the ARN that it has
+// now, and one that is gone, or was made anew, by its unique id.
 func (v *View) TrustDocument(role *Entity) string {
-	out := role.Trust
+	var changes []string
 	for name, id := range role.TrustedIDs {
-		if now := v.ByARN(name); now == nil || now.ID != id {
-			quoted, _ := json.Marshal(name) // a string has a form
-			out = strings.ReplaceAll(out, string(quoted), `"`+id+`"`)
+		now := id
+		if e := cmp.Or(v.ByID(User, id), v.ByID(Role, id)); e != nil {
+			now = e.ARN(v.account)
+		}
+		if now != name {
+			changes = append(changes, quoted(name), quoted(now))
 		}
 	}
-	return out
+	// All at once: one may have got the name that another had.
+	return strings.NewReplacer(changes...).Replace(role.Trust)
+}
+
+func quoted(s string) string {
+	text, _ := json.Marshal(s) // a string has a form
+	return string(text)
 }
 
 // TrustedIDs finds the unique ids of the users and roles that a trust policy names. An ARN of nobody is in missing.
