@@ -102,9 +102,22 @@ const somebody = "user/somebody"
 // identifying are the keys that say who asks.
 var identifying = []string{"aws:principalarn", "aws:principaltype", "aws:userid", "aws:username"}
 
-// Simulate decides each action on each resource, with the engine that decides requests. Its errors are those of the input, in words for whoever
-// asked.
+// Simulate decides each action on each resource, with the engine that decides requests. Its errors are those of Requests.
 func Simulate(s *Simulation) ([]Simulated, error) {
+	requests, err := s.Requests()
+	if err != nil {
+		return nil, err
+	}
+	run := simulation{s, make(map[*Policy]layout)}
+	out := make([]Simulated, len(requests))
+	for i, r := range requests {
+		out[i] = run.decide(r)
+	}
+	return out, nil
+}
+
+// Requests are those that are simulated: each action on each resource, in order. The errors are those of the input, in words for whoever asked.
+func (s *Simulation) Requests() ([]*Request, error) {
 	resources := s.Resources
 	if len(resources) == 0 {
 		resources = []string{"*"}
@@ -116,8 +129,7 @@ func Simulate(s *Simulation) ([]Simulated, error) {
 	if err != nil {
 		return nil, err
 	}
-	run := simulation{s, make(map[*Policy]layout)}
-	var out []Simulated
+	var out []*Request
 	for _, action := range s.Actions {
 		for _, resource := range resources {
 			r := &Request{Principal: s.Principal, Check: Check{Action: action, Resource: resource, Owner: s.Owner, Policy: s.Policy}, Now: s.Now, Assumed: assumed}
@@ -131,7 +143,7 @@ func Simulate(s *Simulation) ([]Simulated, error) {
 			if r.fault() == Malformed {
 				return nil, fmt.Errorf("%s", r.complaint())
 			}
-			out = append(out, run.decide(r))
+			out = append(out, r)
 		}
 	}
 	return out, nil
