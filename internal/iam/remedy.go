@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxRemedies is how many kinds of policy can lack an Allow.
@@ -94,10 +95,13 @@ func (r *Request) statement(kind Kind) string {
 			w.Resource = Literal(r.Check.Resource)
 		}
 	}
-	// demand sets a condition to what the request has, if that is one value.
+	// demand sets a condition to what the request has, if that is one value that the operator can compare.
 	demand := func(operator, key string) {
 		values := scope{Request: r}.values(lower(key))
-		if len(values) != 1 {
+		if len(values) != 1 || !utf8.ValidString(values[0]) {
+			return
+		}
+		if _, ok := cutARN(values[0]); operator == "ArnLike" && !ok {
 			return
 		}
 		if w.Condition == nil {
