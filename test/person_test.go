@@ -197,9 +197,13 @@ func statementOf(effect, actions, resources string, conditions []string) string 
 	return out + "}"
 }
 
-// trust is a trust policy for one principal, such as "Service":"…".
+// trust is a trust policy for one principal, such as "Service":"…", and trustFor one for more actions than sts:AssumeRole.
 func trust(principal string, conditions ...string) string {
-	out := `{"Effect":"Allow","Principal":{` + principal + `},"Action":["sts:AssumeRole"]`
+	return trustFor("sts:AssumeRole", principal, conditions...)
+}
+
+func trustFor(actions, principal string, conditions ...string) string {
+	out := `{"Effect":"Allow","Principal":{` + principal + `},"Action":["` + strings.Join(strings.Fields(actions), `","`) + `"]`
 	if len(conditions) > 0 {
 		out += `,"Condition":{` + strings.Join(conditions, ",") + `}`
 	}
