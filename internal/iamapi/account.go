@@ -27,21 +27,11 @@ const (
 // account are the operations on the account as a whole.
 func (s *server) account() map[string]queryapi.Operation {
 	return map[string]queryapi.Operation{
-		"CreateAccountAlias": queryapi.Op(func(context.Context, iam.Principal, *sdk.CreateAccountAliasInput) ([]iam.Check, error) {
-			return onAll("CreateAccountAlias"), nil
-		}, s.createAlias),
-		"DeleteAccountAlias": queryapi.Op(func(context.Context, iam.Principal, *sdk.DeleteAccountAliasInput) ([]iam.Check, error) {
-			return onAll("DeleteAccountAlias"), nil
-		}, s.deleteAlias),
-		"ListAccountAliases": queryapi.Op(func(context.Context, iam.Principal, *sdk.ListAccountAliasesInput) ([]iam.Check, error) {
-			return onAll("ListAccountAliases"), nil
-		}, s.listAliases),
-		"GetAccountSummary": queryapi.Op(func(context.Context, iam.Principal, *sdk.GetAccountSummaryInput) ([]iam.Check, error) {
-			return onAll("GetAccountSummary"), nil
-		}, s.summary),
-		"GetAccountAuthorizationDetails": queryapi.Op(func(context.Context, iam.Principal, *sdk.GetAccountAuthorizationDetailsInput) ([]iam.Check, error) {
-			return onAll("GetAccountAuthorizationDetails"), nil
-		}, s.authorizationDetails),
+		"CreateAccountAlias":             queryapi.Op(all[sdk.CreateAccountAliasInput]("CreateAccountAlias"), s.createAlias),
+		"DeleteAccountAlias":             queryapi.Op(all[sdk.DeleteAccountAliasInput]("DeleteAccountAlias"), s.deleteAlias),
+		"ListAccountAliases":             queryapi.Op(all[sdk.ListAccountAliasesInput]("ListAccountAliases"), s.listAliases),
+		"GetAccountSummary":              queryapi.Op(all[sdk.GetAccountSummaryInput]("GetAccountSummary"), s.summary),
+		"GetAccountAuthorizationDetails": queryapi.Op(all[sdk.GetAccountAuthorizationDetailsInput]("GetAccountAuthorizationDetails"), s.authorizationDetails),
 	}
 }
 
@@ -164,8 +154,10 @@ func (s *server) authorizationDetails(ctx context.Context, caller iam.Principal,
 		}
 	}
 	used := slices.DeleteFunc(identity.AWSManaged(), func(p *identity.Entity) bool { return attached[v.ARN(p)] == 0 && boundaries[v.ARN(p)] == 0 })
-	slices.SortFunc(used, byName)
-	var all []detailed
+	slices.SortFunc(used, func(a, b *identity.Entity) int {
+		return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
+	})
+	var told []detailed
 	for _, part := range []struct {
 		order    string
 		filter   types.EntityType
@@ -181,10 +173,10 @@ func (s *server) authorizationDetails(ctx context.Context, caller iam.Principal,
 			continue
 		}
 		for _, e := range part.entities {
-			all = append(all, detailed{part.order + e.Name, part.filter, e})
+			told = append(told, detailed{part.order + e.Name, part.filter, e})
 		}
 	}
-	found, next, more := page(all, func(d detailed) string { return d.order }, in.Marker, in.MaxItems)
+	found, next, more := page(told, func(d detailed) string { return d.order }, in.Marker, in.MaxItems)
 	out := &sdk.GetAccountAuthorizationDetailsOutput{
 		UserDetailList: []types.UserDetail{}, GroupDetailList: []types.GroupDetail{}, RoleDetailList: []types.RoleDetail{}, Policies: []types.ManagedPolicyDetail{},
 		IsTruncated: more, Marker: next,
@@ -195,37 +187,33 @@ func (s *server) authorizationDetails(ctx context.Context, caller iam.Principal,
 		case types.EntityTypeUser:
 			out.UserDetailList = append(out.UserDetailList, types.UserDetail{
 				Arn: ptr(v.ARN(e)), UserId: &e.ID, UserName: &e.Name, Path: &e.Path, CreateDate: at(e.Created), GroupList: groupNames(v, e),
-				UserPolicyList: inlineDetails(e), AttachedManagedPolicies: attachedDetails(e), PermissionsBoundary: boundary(e), Tags: shownTags(e.Tags),
+				UserPolicyList: inlineDetails(e), AttachedManagedPolicies: attachedTo(v, e, ""), PermissionsBoundary: boundary(e), Tags: shownTags(e.Tags),
 			})
 		case types.EntityTypeGroup:
 			out.GroupDetailList = append(out.GroupDetailList, types.GroupDetail{
 				Arn: ptr(v.ARN(e)), GroupId: &e.ID, GroupName: &e.Name, Path: &e.Path, CreateDate: at(e.Created),
-				GroupPolicyList: inlineDetails(e), AttachedManagedPolicies: attachedDetails(e),
+				GroupPolicyList: inlineDetails(e), AttachedManagedPolicies: attachedTo(v, e, ""),
 			})
 		case types.EntityTypeRole:
 			out.RoleDetailList = append(out.RoleDetailList, types.RoleDetail{
 				Arn: ptr(v.ARN(e)), RoleId: &e.ID, RoleName: &e.Name, Path: &e.Path, CreateDate: at(e.Created),
-				AssumeRolePolicyDocument: encoded(v.TrustDocument(e)), InstanceProfileList: []types.InstanceProfile{}, RoleLastUsed: s.lastUsed(e),
-				RolePolicyList: inlineDetails(e), AttachedManagedPolicies: attachedDetails(e), PermissionsBoundary: boundary(e), Tags: shownTags(e.Tags),
+				AssumeRolePolicyDocument: encoded(v.TrustDocument(e)), InstanceProfileList: []types.InstanceProfile{}, RoleLastUsed: s.describeRole(v, e).RoleLastUsed,
+				RolePolicyList: inlineDetails(e), AttachedManagedPolicies: attachedTo(v, e, ""), PermissionsBoundary: boundary(e), Tags: shownTags(e.Tags),
 			})
 		default:
 			name := v.ARN(e)
-			out.Policies = append(out.Policies, types.ManagedPolicyDetail{
+			p := types.ManagedPolicyDetail{
 				Arn: &name, PolicyId: &e.ID, PolicyName: &e.Name, Path: &e.Path, CreateDate: at(e.Created), UpdateDate: at(e.Updated),
 				DefaultVersionId: &e.Default, IsAttachable: true, AttachmentCount: ptr(attached[name]), PermissionsBoundaryUsageCount: ptr(boundaries[name]),
-				Description: text(e.Description), PolicyVersionList: versionDetails(e),
-			})
+				PolicyVersionList: versionDetails(e),
+			}
+			if e.Description != "" {
+				p.Description = &e.Description
+			}
+			out.Policies = append(out.Policies, p)
 		}
 	}
 	return out, nil
-}
-
-// lastUsed says when sessions of a role were last used; empty if they never were.
-func (s *server) lastUsed(role *identity.Entity) *types.RoleLastUsed {
-	if use, ok := s.people.LastUse(role.ID); ok {
-		return &types.RoleLastUsed{LastUsedDate: at(use.Time), Region: &use.Region}
-	}
-	return &types.RoleLastUsed{}
 }
 
 // groupNames are the names of a user's groups, in order.
@@ -248,36 +236,11 @@ func inlineDetails(e *identity.Entity) []types.PolicyDetail {
 	return out
 }
 
-func attachedDetails(e *identity.Entity) []types.AttachedPolicy {
-	out := []types.AttachedPolicy{}
-	for _, a := range e.Attached {
-		out = append(out, types.AttachedPolicy{PolicyArn: ptr(a), PolicyName: ptr(lastName(a))})
-	}
-	return out
-}
-
 // versionDetails are the versions of a managed policy, the newest first.
 func versionDetails(e *identity.Entity) []types.PolicyVersion {
 	out := []types.PolicyVersion{}
 	for _, one := range slices.Backward(e.Versions) {
-		out = append(out, types.PolicyVersion{
-			VersionId: ptr(one.ID), Document: encoded(one.Document), CreateDate: at(one.Created), IsDefaultVersion: one.ID == e.Default,
-		})
+		out = append(out, *describeVersion(e, one, true))
 	}
 	return out
-}
-
-// lastName is the name at the end of an ARN.
-func lastName(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
-
-// text is a text in an answer: none as none.
-func text(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}
-
-func byName(a, b *identity.Entity) int {
-	return strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name))
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
@@ -32,11 +31,7 @@ func (s *server) devices() map[string]queryapi.Operation {
 	return map[string]queryapi.Operation{
 		"CreateVirtualMFADevice": queryapi.Op(func(_ context.Context, caller iam.Principal, in *sdk.CreateVirtualMFADeviceInput) ([]iam.Check, error) {
 			e := identity.Entity{Kind: identity.Device, Name: value(in.VirtualMFADeviceName), Path: pathOf(in.Path)}
-			all := []iam.Check{check("CreateVirtualMFADevice", e.ARN(caller.Account), nil, requestTags(in.Tags))}
-			if len(in.Tags) > 0 {
-				all = append(all, check("TagMFADevice", e.ARN(caller.Account), nil, requestTags(in.Tags)))
-			}
-			return all, nil
+			return created("CreateVirtualMFADevice", "TagMFADevice", e.ARN(caller.Account), in.Tags), nil
 		}, s.createDevice),
 		"EnableMFADevice": queryapi.Op(func(ctx context.Context, caller iam.Principal, in *sdk.EnableMFADeviceInput) ([]iam.Check, error) {
 			return s.holderChecks(ctx, caller, "EnableMFADevice", in.UserName)
@@ -52,14 +47,7 @@ func (s *server) devices() map[string]queryapi.Operation {
 			if err != nil {
 				return nil, err
 			}
-			serial := value(in.SerialNumber)
-			if d := v.ByARN(serial); d != nil && d.Kind == identity.Device {
-				return []iam.Check{check("DeleteVirtualMFADevice", serial, d.Tags)}, nil
-			}
-			if !strings.HasPrefix(serial, "arn:") { // that of a thing made of plastic
-				serial = (&identity.Entity{Kind: identity.Device, Name: serial, Path: "/"}).ARN(caller.Account)
-			}
-			return []iam.Check{check("DeleteVirtualMFADevice", serial, nil)}, nil
+			return onARN(v, "DeleteVirtualMFADevice", value(in.SerialNumber)), nil
 		}, s.deleteDevice),
 		"GetMFADevice": queryapi.Op(func(ctx context.Context, caller iam.Principal, in *sdk.GetMFADeviceInput) ([]iam.Check, error) {
 			return s.holderChecks(ctx, caller, "GetMFADevice", in.UserName)
@@ -67,9 +55,7 @@ func (s *server) devices() map[string]queryapi.Operation {
 		"ListMFADevices": queryapi.Op(func(ctx context.Context, caller iam.Principal, in *sdk.ListMFADevicesInput) ([]iam.Check, error) {
 			return s.holderChecks(ctx, caller, "ListMFADevices", in.UserName)
 		}, s.listDevices),
-		"ListVirtualMFADevices": queryapi.Op(func(context.Context, iam.Principal, *sdk.ListVirtualMFADevicesInput) ([]iam.Check, error) {
-			return onAll("ListVirtualMFADevices"), nil
-		}, s.listVirtualDevices),
+		"ListVirtualMFADevices": queryapi.Op(all[sdk.ListVirtualMFADevicesInput]("ListVirtualMFADevices"), s.listVirtualDevices),
 	}
 }
 

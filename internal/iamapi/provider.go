@@ -27,18 +27,12 @@ func (s *server) providers() map[string]queryapi.Operation {
 				name = "invalid" // it is refused below, whoever asks
 			}
 			resource := (&identity.Entity{Kind: identity.Provider, Name: name}).ARN(caller.Account)
-			all := []iam.Check{check("CreateOpenIDConnectProvider", resource, nil, requestTags(in.Tags))}
-			if len(in.Tags) > 0 {
-				all = append(all, check("TagOpenIDConnectProvider", resource, nil, requestTags(in.Tags)))
-			}
-			return all, nil
+			return created("CreateOpenIDConnectProvider", "TagOpenIDConnectProvider", resource, in.Tags), nil
 		}, s.createProvider),
 		"GetOpenIDConnectProvider": queryapi.Op(func(ctx context.Context, caller iam.Principal, in *sdk.GetOpenIDConnectProviderInput) ([]iam.Check, error) {
 			return s.providerChecks(ctx, caller, "GetOpenIDConnectProvider", in.OpenIDConnectProviderArn)
 		}, s.getProvider),
-		"ListOpenIDConnectProviders": queryapi.Op(func(context.Context, iam.Principal, *sdk.ListOpenIDConnectProvidersInput) ([]iam.Check, error) {
-			return onAll("ListOpenIDConnectProviders"), nil
-		}, s.listProviders),
+		"ListOpenIDConnectProviders": queryapi.Op(all[sdk.ListOpenIDConnectProvidersInput]("ListOpenIDConnectProviders"), s.listProviders),
 		"DeleteOpenIDConnectProvider": queryapi.Op(func(ctx context.Context, caller iam.Principal, in *sdk.DeleteOpenIDConnectProviderInput) ([]iam.Check, error) {
 			return s.providerChecks(ctx, caller, "DeleteOpenIDConnectProvider", in.OpenIDConnectProviderArn)
 		}, s.deleteProvider),
@@ -60,11 +54,7 @@ func (s *server) providerChecks(ctx context.Context, caller iam.Principal, actio
 	if err != nil {
 		return nil, err
 	}
-	c := check(action, value(name), nil)
-	if p := v.ByARN(value(name)); p != nil && p.Kind == identity.Provider {
-		c.Tags = p.Tags
-	}
-	return []iam.Check{c}, nil
+	return onARN(v, action, value(name)), nil
 }
 
 // provider finds a provider by its ARN.
