@@ -34,11 +34,11 @@ type shape struct {
 	elem    *shape   // of a list or map
 	allowed []string // the words of an enumeration
 
-	members  []member          // of a structure, in the order of the SDK
-	sorted   []int             // indices into members, by wire name
-	byName   map[string]member // members in the body, in both spellings
-	required []member          // among those in the body
-	place    [3][]member       // the wire members by where they travel
+	members  []member           // of a structure, in the order of the SDK
+	sorted   []int              // indices into members, by wire name
+	byName   map[string]*member // members in the body, in both spellings
+	required []member           // among those in the body
+	place    [3][]member        // the wire members by where they travel
 }
 
 // member is one member of a structure.
@@ -119,7 +119,7 @@ func (s *shape) buildMembers(made map[reflect.Type]*shape) {
 	if base, ok := strings.CutSuffix(owner, "Input"); ok && t.PkgPath() == inputPackage {
 		owner = base + "Request"
 	}
-	s.byName = make(map[string]member)
+	s.byName = make(map[string]*member)
 	for i := range t.NumField() {
 		f := t.Field(i)
 		if !f.IsExported() || f.Name == "ResultMetadata" {
@@ -134,7 +134,7 @@ func (s *shape) buildMembers(made map[reflect.Type]*shape) {
 		if row.place != inBody {
 			continue
 		}
-		s.byName[m.name], s.byName[f.Name] = m, m
+		s.byName[m.name], s.byName[f.Name] = &m, &m
 		if m.required {
 			s.required = append(s.required, m)
 		}
