@@ -1,7 +1,6 @@
 package rules
 
 import (
-	"encoding/json"
 	"math"
 
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
@@ -11,14 +10,7 @@ import (
 
 // Advise says what is legal in the settings of a job but unwise. It is meant for who writes them: nothing is refused for it.
 func Advise(s *types.JobSettings) []Fault {
-	text, err := mediaconvert.Encode(s)
-	root := node{}
-	if err == nil {
-		err = json.Unmarshal(text, &root.m)
-	}
-	if err != nil {
-		return nil
-	}
+	root := &node{view: mediaconvert.ViewOf(s)}
 	r := new(report)
 	for _, g := range root.list("outputGroups") {
 		for _, o := range g.list("outputs") {
@@ -41,19 +33,19 @@ const (
 var advice = []outputRule{
 	{"advise-last-segment", func(r *report, o output) {
 		if h := o.group.sub("outputGroupSettings", "hlsGroupSettings"); h.there() && h.num("minSegmentLength") == 0 {
-			r.say(h.path+"/minSegmentLength", "0 leaves a last segment that may be one picture long, at which players stumble; 1 joins it to the one before")
+			r.say(h.path()+"/minSegmentLength", "0 leaves a last segment that may be one picture long, at which players stumble; 1 joins it to the one before")
 		}
 	}},
 	{"advise-segment-gop", func(r *report, o output) {
 		c := codecBlock(o.sub("videoDescription"))
 		segment := blockOf(o.group).num("segmentLength")
 		if gop := c.num("gopSize"); segment > 0 && gop > 0 && c.is("gopSizeUnits", "SECONDS") && math.Mod(segment, gop) != 0 {
-			r.say(c.path+"/gopSize", "The segment length of %v s is no multiple of %v s: segments get key frames of their own, and some groups of pictures are short", segment, gop)
+			r.say(c.path()+"/gopSize", "The segment length of %v s is no multiple of %v s: segments get key frames of their own, and some groups of pictures are short", segment, gop)
 		}
 	}},
 	{"advise-open-gop", func(r *report, o output) {
 		if c := codecBlock(o.sub("videoDescription")); c.has("gopClosedCadence") && c.num("gopClosedCadence") != 1 && blockOf(o.group).has("segmentLength") {
-			r.say(c.path+"/gopClosedCadence", "Segments that begin with an open group of pictures cannot be played alone; use 1")
+			r.say(c.path()+"/gopClosedCadence", "Segments that begin with an open group of pictures cannot be played alone; use 1")
 		}
 	}},
 	{"advise-bitrate", func(r *report, o output) {
@@ -64,9 +56,9 @@ var advice = []outputRule{
 			switch each := c.num(m) / pixels; {
 			case pixels == 0 || !c.has(m):
 			case each < leastBitsPerPixel:
-				r.say(c.path+"/"+m, "%.0f bit/s is very little for %.0f x %.0f", c.num(m), v.num("width"), v.num("height"))
+				r.say(c.path()+"/"+m, "%.0f bit/s is very little for %.0f x %.0f", c.num(m), v.num("width"), v.num("height"))
 			case each > mostBitsPerPixel:
-				r.say(c.path+"/"+m, "%.0f bit/s is more than %.0f x %.0f can show", c.num(m), v.num("width"), v.num("height"))
+				r.say(c.path()+"/"+m, "%.0f bit/s is more than %.0f x %.0f can show", c.num(m), v.num("width"), v.num("height"))
 			}
 		}
 	}},
@@ -74,8 +66,8 @@ var advice = []outputRule{
 		own := codecBlock(o.sub("videoDescription"))
 		for _, other := range o.group.list("outputs") {
 			c := codecBlock(other.sub("videoDescription"))
-			if other.path < o.path && own.has("gopSize") && c.has("gopSize") && own.num("gopSize") != c.num("gopSize") && blockOf(o.group).has("segmentLength") {
-				r.say(own.path+"/gopSize", "differs from that of %s: the renditions of a ladder should have their key frames in the same places", other.path)
+			if own.has("gopSize") && c.has("gopSize") && own.num("gopSize") != c.num("gopSize") && blockOf(o.group).has("segmentLength") && other.path() < o.path() {
+				r.say(own.path()+"/gopSize", "differs from that of %s: the renditions of a ladder should have their key frames in the same places", other.path())
 				return
 			}
 		}
@@ -83,7 +75,7 @@ var advice = []outputRule{
 	{"advise-no-sound", func(r *report, o output) {
 		for _, in := range o.doc.root.list("inputs") {
 			if len(o.list("audioDescriptions")) > 0 && len(in.entries("audioSelectors")) == 0 && len(in.entries("dynamicAudioSelectors")) == 0 {
-				r.say(in.path, "An output asks for sound, and the input has no audio selector: the first track is taken")
+				r.say(in.path(), "An output asks for sound, and the input has no audio selector: the first track is taken")
 			}
 		}
 	}},

@@ -22,7 +22,7 @@ var sidecars = map[string]string{
 	"SCC": "scc", "SMI": "smi", "SRT": "srt", "WEBVTT": "vtt", "IMSC": "xml", "TTML": "ttml xml dfxp",
 }
 
-func eachCaption(judge func(r *report, o output, c, d node)) func(*report, output) {
+func eachCaption(judge func(r *report, o output, c, d *node)) func(*report, output) {
 	return func(r *report, o output) {
 		for _, c := range o.list("captionDescriptions") {
 			judge(r, o, c, c.sub("destinationSettings"))
@@ -31,7 +31,7 @@ func eachCaption(judge func(r *report, o output, c, d node)) func(*report, outpu
 }
 
 var captionRules = []outputRule{
-	{"cap-no-destination", eachCaption(func(r *report, o output, c, d node) {
+	{"cap-no-destination", eachCaption(func(r *report, o output, c, d *node) {
 		if o.fromPreset {
 			return
 		}
@@ -40,27 +40,27 @@ var captionRules = []outputRule{
 			r.missing(d, "destinationType")
 		}
 	})},
-	{"cap-no-selector-name", eachCaption(func(r *report, o output, c, _ node) {
+	{"cap-no-selector-name", eachCaption(func(r *report, o output, c, _ *node) {
 		if o.doc.kind == job {
 			r.missing(c, "captionSelectorName")
 		}
 	})},
-	{"cap-container", eachCaption(func(r *report, o output, _, d node) {
+	{"cap-container", eachCaption(func(r *report, o output, _, d *node) {
 		allowed, ok := captionKinds[o.sub("containerSettings").str("container")]
 		if t := d.str("destinationType"); ok && t != "" && !slices.Contains(strings.Fields(allowed), t) {
-			r.say(d.path+"/destinationType", "%s does not go with the container %s; allowed: %s", t, o.sub("containerSettings").str("container"), strings.ReplaceAll(allowed, " ", ", "))
+			r.say(d.path()+"/destinationType", "%s does not go with the container %s; allowed: %s", t, o.sub("containerSettings").str("container"), strings.ReplaceAll(allowed, " ", ", "))
 		}
 	})},
-	{"cap-sidecar-bad-ext", eachCaption(func(r *report, o output, _, d node) {
+	{"cap-sidecar-bad-ext", eachCaption(func(r *report, o output, _, d *node) {
 		allowed := sidecars[d.str("destinationType")]
 		if e := strings.TrimPrefix(o.str("extension"), "."); e != "" && allowed != "" && o.sub("containerSettings").is("container", "RAW") && !o.has("videoDescription") && !slices.Contains(strings.Fields(allowed), strings.ToLower(e)) {
-			r.say(o.path+"/extension", "Should be one of %s for captions of type %s", strings.ReplaceAll(allowed, " ", ", "), d.str("destinationType"))
+			r.say(o.path()+"/extension", "Should be one of %s for captions of type %s", strings.ReplaceAll(allowed, " ", ", "), d.str("destinationType"))
 		}
 	})},
-	{"cap-dvbsub-dds-none", eachCaption(func(r *report, _ output, _, d node) {
+	{"cap-dvbsub-dds-none", eachCaption(func(r *report, _ output, _, d *node) {
 		s := d.sub("dvbSubDestinationSettings")
 		if s.is("ddsHandling", "NONE", "") && (s.has("ddsXCoordinate") || s.has("ddsYCoordinate")) {
-			r.say(s.path, "In your output that contains DVB-Sub captions, for ddsHandling, you kept the default value, NONE. When you set ddsHandling to NONE, MediaConvert ignores these related settings: ddsXCoordinate, ddsYCoordinate. Therefore, you can't specify them manually. Set ddsHandling to SPECIFIED or NO_DISPLAY_WINDOW, or remove them.")
+			r.say(s.path(), "In your output that contains DVB-Sub captions, for ddsHandling, you kept the default value, NONE. When you set ddsHandling to NONE, MediaConvert ignores these related settings: ddsXCoordinate, ddsYCoordinate. Therefore, you can't specify them manually. Set ddsHandling to SPECIFIED or NO_DISPLAY_WINDOW, or remove them.")
 		}
 	})},
 }

@@ -41,7 +41,7 @@ var documentRules = []documentRule{
 				return
 			}
 			if o.sub("containerSettings").str("container") == "RAW" && o.length("captionDescriptions") > 0 {
-				at = o.path
+				at = o.path()
 			}
 		}
 		if at != "" {
@@ -78,9 +78,9 @@ var documentRules = []documentRule{
 				continue
 			}
 			if g.sub("automatedEncodingSettings", "abrSettings").there() {
-				automated = g.path
+				automated = g.path()
 			} else {
-				by = g.path
+				by = g.path()
 			}
 		}
 		if automated != "" && by != "" {

@@ -42,9 +42,9 @@ var outputRules = []outputRule{
 			switch {
 			case !o.group.sub("outputGroupSettings").is("type", b.kind):
 			case b.container == "" && slices.Contains(own, container):
-				r.say(o.group.path, "In your File output group, the value that you specified for the output container isn't valid. For this output group, set container to F4V, GIF, M2TS, MOV, MP4, MXF, OGG, RAW, WEBM or Y4M.")
+				r.say(o.group.path(), "In your File output group, the value that you specified for the output container isn't valid. For this output group, set container to F4V, GIF, M2TS, MOV, MP4, MXF, OGG, RAW, WEBM or Y4M.")
 			case b.container != "" && container != b.container:
-				r.say(o.group.path, "In your %s output group, the value that you specified for the output container isn't valid. For this output group, set container to %s.", b.word, b.container)
+				r.say(o.group.path(), "In your %s output group, the value that you specified for the output container isn't valid. For this output group, set container to %s.", b.word, b.container)
 			}
 		}
 	}},
@@ -53,7 +53,7 @@ var outputRules = []outputRule{
 		if !ok {
 			return
 		}
-		at := o.path // of a preset: the whole
+		at := o.path() // of a preset: the whole
 		if v := o.sub("videoDescription", "codecSettings").str("codec"); v != "" && v != "PASSTHROUGH" && !slices.Contains(strings.Fields(p.video), v) {
 			r.say(at, badPair)
 		}
@@ -65,7 +65,7 @@ var outputRules = []outputRule{
 	}},
 	{"out-nothing", func(r *report, o output) {
 		if o.doc.kind != preset && !o.fromPreset && !o.has("videoDescription") && o.length("audioDescriptions") == 0 && o.length("captionDescriptions") == 0 {
-			r.say(o.path, "Should match any schema: videoDescription is a required property | %s: audioDescriptions is a required property", o.path)
+			r.say(o.path(), "Should match any schema: videoDescription is a required property | %s: audioDescriptions is a required property", o.path())
 		}
 	}},
 	{"mxf-d10", func(r *report, o output) {
@@ -78,7 +78,7 @@ var outputRules = []outputRule{
 		c, v := o.sub("containerSettings"), o.sub("videoDescription", "codecSettings")
 		allowed := map[string]string{"XDCAM": "MPEG2", "XDCAM_RDD9": "MPEG2", "XAVC": "XAVC", "OP1A": "H_264 AVC_INTRA VC3 MPEG2 UNCOMPRESSED"}[c.sub("mxfSettings").str("profile")]
 		if allowed != "" && v.there() && !slices.Contains(strings.Fields(allowed), v.str("codec")) {
-			r.say(v.path+"/codec", "Must be one of %s with the MXF profile %s", strings.ReplaceAll(allowed, " ", ", "), c.sub("mxfSettings").str("profile"))
+			r.say(v.path()+"/codec", "Must be one of %s with the MXF profile %s", strings.ReplaceAll(allowed, " ", ", "), c.sub("mxfSettings").str("profile"))
 		}
 	}},
 	{"cmfc-id3", func(r *report, o output) {
@@ -91,7 +91,7 @@ var outputRules = []outputRule{
 				"timedMetadataValue": "value", "timedMetadataSchemeIdUri": "scheme ID URI", "timedMetadataBoxVersion": "box version",
 			} {
 				if s.has(member) && s.str(member) != "VERSION_0" {
-					r.say(o.path, "You specified a value for ID3 metadata %s, which requires ID3 metadata be set to Passthrough. To resolve: Set ID3 metadata to Passthrough, or remove the value.", word)
+					r.say(o.path(), "You specified a value for ID3 metadata %s, which requires ID3 metadata be set to Passthrough. To resolve: Set ID3 metadata to Passthrough, or remove the value.", word)
 				}
 			}
 		}
@@ -99,7 +99,7 @@ var outputRules = []outputRule{
 	{"cmfc-manifest-signaling", func(r *report, o output) {
 		s := o.sub("containerSettings", "cmfcSettings")
 		if s.is("manifestMetadataSignaling", "ENABLED") && !s.is("scte35Source", "PASSTHROUGH") && !s.is("scte35Esam", "INSERT") && !s.is("timedMetadata", "PASSTHROUGH") {
-			r.say(s.path+"/manifestMetadataSignaling", "ENABLED needs scte35Source PASSTHROUGH, scte35Esam INSERT or timedMetadata PASSTHROUGH")
+			r.say(s.path()+"/manifestMetadataSignaling", "ENABLED needs scte35Source PASSTHROUGH, scte35Esam INSERT or timedMetadata PASSTHROUGH")
 		}
 	}},
 	{"mp4-ctts-cslg", func(r *report, o output) {
@@ -109,7 +109,7 @@ var outputRules = []outputRule{
 	}},
 	{"cap-audio-only-captions", func(r *report, o output) {
 		if o.doc.kind != preset && !o.fromPreset && !o.has("videoDescription") && o.length("audioDescriptions") > 0 && o.length("captionDescriptions") > 0 {
-			r.say(o.path+"/captionDescriptions", "An output of sound alone has no captions")
+			r.say(o.path()+"/captionDescriptions", "An output of sound alone has no captions")
 		}
 	}},
 }

@@ -6,7 +6,6 @@
 package rules
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 
@@ -40,18 +39,18 @@ func (r *report) say(path, format string, args ...any) {
 }
 
 // missing reports members that are required in a structure and absent.
-func (r *report) missing(n node, members ...string) {
+func (r *report) missing(n *node, members ...string) {
 	for _, m := range members {
 		if !n.has(m) {
-			r.say(n.path, "%s is a required property", m)
+			r.say(n.path(), "%s is a required property", m)
 		}
 	}
 }
 
 // depends reports that a member goes with another one having one value alone, in the service's form of two faults.
-func (r *report) depends(n node, member, on, want string) {
-	r.say(n.path+"/"+member, "Should match all dependencies: See other errors for more details")
-	r.say(n.path+"/"+on, "Must be %s", want)
+func (r *report) depends(n *node, member, on, want string) {
+	r.say(n.path()+"/"+member, "Should match all dependencies: See other errors for more details")
+	r.say(n.path()+"/"+on, "Must be %s", want)
 }
 
 // kind is what the settings belong to.
@@ -66,15 +65,15 @@ const (
 // document is the whole that is judged.
 type document struct {
 	kind    kind
-	root    node
+	root    *node
 	outputs []output
 }
 
 // output is an output of a job or template, or what a preset says of one; then group is empty.
 type output struct {
-	node
+	*node
 	doc   *document
-	group node
+	group *node
 	// fromPreset says that a preset is named: what is missing may come from it.
 	fromPreset bool
 }
@@ -87,11 +86,11 @@ type (
 	}
 	inputRule struct {
 		name  string
-		judge func(r *report, d *document, in node)
+		judge func(r *report, d *document, in *node)
 	}
 	groupRule struct {
 		name  string
-		judge func(r *report, g node)
+		judge func(r *report, g *node)
 	}
 	outputRule struct {
 		name  string
@@ -109,12 +108,8 @@ func JobTemplate(s *types.JobTemplateSettings) []Fault { return judge(template, 
 func Preset(s *types.PresetSettings) []Fault { return judge(preset, s) }
 
 func judge(k kind, settings any) []Fault {
-	text, err := mediaconvert.Encode(settings)
-	root := node{}
-	if err == nil {
-		err = json.Unmarshal(text, &root.m)
-	}
-	if err != nil {
+	root := &node{view: mediaconvert.ViewOf(settings)}
+	if !root.there() {
 		return []Fault{{"settings", "", "The settings cannot be read."}}
 	}
 	d := &document{kind: k, root: root}
