@@ -80,8 +80,7 @@ func (b *builder) rendition(r Rendition) string {
 	for i := range b.plan.Renditions {
 		have := &b.plan.Renditions[i]
 		if r.Video != nil && have.Video != nil {
-			if merged, same := shareVideo(*have.Video, *r.Video); same {
-				have.Video = &merged
+			if have.Video.share(r.Video) {
 				return have.ID
 			}
 			count++
@@ -111,16 +110,21 @@ func (b *builder) rendition(r Rendition) string {
 	return r.ID
 }
 
-// shareVideo reports whether one encoding can serve both: they are equal, or differ only in that one is not cut into segments; key
-// frames at the segments of the other do it no harm, since KeyFrameInterval is the longest distance.
-func shareVideo(have, want Video) (Video, bool) {
-	if have.SegmentLength == 0 {
-		have.SegmentLength = want.SegmentLength
+// share reports whether one encoding can serve both, and then makes v that one: they are equal, or differ only in that one is not cut into
+// segments; key frames at the segments of the other do it no harm, since KeyFrameInterval is the longest distance.
+func (v *Video) share(want *Video) bool {
+	both, other := *v, *want
+	if both.SegmentLength == 0 {
+		both.SegmentLength = other.SegmentLength
 	}
-	if want.SegmentLength == 0 {
-		want.SegmentLength = have.SegmentLength
+	if other.SegmentLength == 0 {
+		other.SegmentLength = both.SegmentLength
 	}
-	return have, have == want
+	if both != other {
+		return false
+	}
+	*v = both
+	return true
 }
 
 func (b *builder) variables() variables {

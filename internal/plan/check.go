@@ -7,6 +7,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
 
@@ -46,7 +47,7 @@ func Check(s *types.JobSettings, c Capabilities) (invalid, notOffered []Refusal)
 	if s == nil {
 		return []Refusal{{"", "settings is a required property"}}, nil
 	}
-	w.walkStruct(reflect.ValueOf(*s), "")
+	w.walkStruct(reflect.ValueOf(s).Elem())
 	v := &checker{settings: s, caps: c, notOffered: w.refusals}
 	for _, f := range rules.Job(s) {
 		v.bad(f.Path, "%s", f.Text)
@@ -57,37 +58,61 @@ func Check(s *types.JobSettings, c Capabilities) (invalid, notOffered []Refusal)
 
 // walker compares every member that is set with the table of answers.
 type walker struct {
+	path     []string // the tokens that lead to where it is
 	refusals []Refusal
 }
 
-func (w *walker) refuse(path, reason string) {
-	w.refusals = append(w.refusals, Refusal{path, reason})
+func (w *walker) refuse(reason string) {
+	w.refusals = append(w.refusals, Refusal{"/" + strings.Join(w.path, "/"), reason})
 }
 
 // wireName is the member's name on the wire: the Go name with its first letter lower-cased.
 func wireName(goName string) string { return strings.ToLower(goName[:1]) + goName[1:] }
 
-func (w *walker) walkStruct(v reflect.Value, path string) {
-	t := v.Type()
+// answered is a member of one Go type, with what the table of answers says of it.
+type answered struct {
+	field    int // its index in the Go structure
+	wireName string
+	answer   answer
+	known    bool
+}
+
+// answers are the answered members of the types that were met: reflect.Type → []answered.
+var answers sync.Map
+
+func answersOf(t reflect.Type) []answered {
+	if all, ok := answers.Load(t); ok {
+		return all.([]answered)
+	}
+	var all []answered
 	for i := range t.NumField() {
-		f := t.Field(i)
-		if !f.IsExported() {
-			continue
+		if f := t.Field(i); f.IsExported() {
+			a, known := answerOf(t.Name(), f.Name)
+			all = append(all, answered{i, wireName(f.Name), a, known})
 		}
-		fv := v.Field(i)
+	}
+	answers.Store(t, all)
+	return all
+}
+
+func (w *walker) walkStruct(v reflect.Value) {
+	all := answersOf(v.Type())
+	for i := range all {
+		m := &all[i]
+		fv := v.Field(m.field)
 		if asksNothing(fv) {
 			continue
 		}
-		p := path + "/" + wireName(f.Name)
-		a, known := answerOf(t.Name(), f.Name)
+		w.path = append(w.path, m.wireName)
 		switch {
-		case !known:
-			w.refuse(p, "is not carried out")
-		case a.refuseAll:
-			w.refuse(p, a.reason)
+		case !m.known:
+			w.refuse("is not carried out")
+		case m.answer.refuseAll:
+			w.refuse(m.answer.reason)
 		default:
-			w.walkValue(fv, p, a)
+			w.walkValue(fv, &m.answer)
 		}
+		w.path = w.path[:len(w.path)-1]
 	}
 }
 
@@ -104,28 +129,46 @@ func asksNothing(v reflect.Value) bool {
 	return false
 }
 
-func (w *walker) walkValue(v reflect.Value, path string, a answer) {
+func (w *walker) walkValue(v reflect.Value, a *answer) {
 	switch v.Kind() {
 	case reflect.Pointer:
-		w.walkValue(v.Elem(), path, a)
+		w.walkValue(v.Elem(), a)
 	case reflect.Struct:
-		w.walkStruct(v, path)
+		w.walkStruct(v)
 	case reflect.Slice:
 		for i := range v.Len() {
-			w.walkValue(v.Index(i), path+"/"+strconv.Itoa(i), a)
+			w.walkEntry(strconv.Itoa(i), v.Index(i), a)
 		}
 	case reflect.Map:
 		keys := v.MapKeys()
 		sort.Slice(keys, func(i, j int) bool { return keys[i].String() < keys[j].String() })
 		for _, k := range keys {
-			w.walkValue(v.MapIndex(k), path+"/"+mediaconvert.Token(k.String()), a)
+			w.walkEntry(mediaconvert.Token(k.String()), v.MapIndex(k), a)
 		}
 	default:
 		if len(a.values) == 0 {
 			return
 		}
-		if got := fmt.Sprint(v.Interface()); !slices.Contains(a.values, got) {
-			w.refuse(path, fmt.Sprintf("%s is not carried out: %s; offered: %s", got, a.reason, strings.Join(a.values, ", ")))
+		if got := scalar(v); !slices.Contains(a.values, got) {
+			w.refuse(fmt.Sprintf("%s is not carried out: %s; offered: %s", got, a.reason, strings.Join(a.values, ", ")))
 		}
 	}
+}
+
+// walkEntry walks into an item of a list, or an entry of a map.
+func (w *walker) walkEntry(token string, v reflect.Value, a *answer) {
+	w.path = append(w.path, token)
+	w.walkValue(v, a)
+	w.path = w.path[:len(w.path)-1]
+}
+
+// scalar is a value as the table of answers writes it.
+func scalar(v reflect.Value) string {
+	switch v.Kind() {
+	case reflect.String:
+		return v.String()
+	case reflect.Int32, reflect.Int64:
+		return strconv.FormatInt(v.Int(), 10)
+	}
+	return fmt.Sprint(v.Interface())
 }
