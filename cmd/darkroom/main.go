@@ -34,6 +34,7 @@ var commands = []command{
 	{"env", "print what a shell needs to reach the service: eval \"$(darkroom env --data DIR)\"", env, false},
 	{"run", "carry out one job from a file against local directories", runJob, false},
 	{"lint", "judge a job without a server: what is invalid, not offered, or unwise", lint, false},
+	{"policy", "judge, explain or simulate IAM policies without a server", policy, false},
 	{"probe", "say what is in a media file", probe, false},
 	{"doctor", "say what this machine offers: sandbox, ffmpeg", doctor, false},
 	{"version", "print the version", version, false},
