@@ -66,7 +66,8 @@ func (s *server) profile(name, arn string) *person {
 }
 
 // root and admin are who the main account has from its first day.
-func (s *server) root() *person  { return s.profile("default", "arn:aws:iam::"+account+":root") }
+func (s *server) root() *person { return s.profile("default", "arn:aws:iam::"+account+":root") }
+
 func (s *server) admin() *person { return s.profile("admin", "arn:aws:iam::"+account+":user/admin") }
 
 // in is the same person in a subtest.

@@ -751,7 +751,7 @@ func TestTokens(t *testing.T) {
 		"cut short":         {got.AccessKeyID, token[:len(token)-8]},
 		"longer":            {got.AccessKeyID, token + "AAAA"},
 		"not base64":        {got.AccessKeyID, "***"},
-		"endless":           {got.AccessKeyID, strings.Repeat("A", maxToken+4)},
+		"endless":           {got.AccessKeyID, strings.Repeat("A", MaxToken+4)},
 	} {
 		for _, replica := range []*Directory{d, w.replica(nil)} {
 			if key, who, err := replica.Find(t.Context(), pair[0], pair[1]); key != nil || who.Type != 0 || err != nil {
@@ -825,7 +825,7 @@ func TestRoleTokens(t *testing.T) {
 	if _, allowed := may(t, d, c.AccessKeyID, string(c.SessionToken.Reveal()), "mediaconvert:GetPolicy", "*"); allowed {
 		t.Error("a managed session policy that is gone allows")
 	}
-	if _, err := d.IssueToken(Session{Policy: strings.Repeat("x", maxToken)}); err == nil {
+	if _, err := d.IssueToken(Session{Policy: strings.Repeat("x", MaxToken)}); err == nil {
 		t.Error("a token without end")
 	}
 }

@@ -27,8 +27,8 @@ const (
 	MaxSessionLength = 36 * time.Hour
 	// sweepEvery is how often ended sessions of leases are dropped; until then their holders are told that the token has expired.
 	sweepEvery = time.Minute
-	// maxToken bounds the tokens that are opened, in bytes.
-	maxToken = 16 << 10
+	// MaxToken bounds the tokens of sessions, in bytes.
+	MaxToken = 16 << 10
 	// maxOpened is how many opened tokens are kept.
 	maxOpened = 4096
 )
@@ -131,7 +131,7 @@ func (t *tokens) issue(about Session) (Credentials, error) {
 		return Credentials{}, err
 	}
 	token := base64.StdEncoding.EncodeToString(raw)
-	if len(token) > maxToken {
+	if len(token) > MaxToken {
 		return Credentials{}, errors.New("the session has too much to say")
 	}
 	return Credentials{AccessKeyID: id, SecretAccessKey: key, SessionToken: secret.New([]byte(token)), Expiry: about.Expiry}, nil
@@ -139,7 +139,7 @@ func (t *tokens) issue(about Session) (Credentials, error) {
 
 // open returns the session in a token; false for a token that was not made here for this access key.
 func (t *tokens) open(accessKeyID, token string) (session, bool) {
-	if token == "" || len(token) > maxToken {
+	if token == "" || len(token) > MaxToken {
 		return session{}, false
 	}
 	t.mu.Lock()

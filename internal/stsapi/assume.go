@@ -143,11 +143,21 @@ func (s *server) assumeRole(ctx context.Context, caller iam.Principal, in *sdk.A
 	if err != nil {
 		return nil, err
 	}
-	out := &sdk.AssumeRoleOutput{Credentials: credentials(c), AssumedRoleUser: user, PackedPolicySize: packed}
+	out := &sdk.AssumeRoleOutput{
+		Credentials: credentials(c), AssumedRoleUser: user, SessionTokenSize: tokenSize(c), SessionTokenUtilization: tokenUse(c),
+		PackedPolicySize: packed, //lint:ignore SA1019 older clients read it
+	}
 	if a.source != "" {
 		out.SourceIdentity = &a.source
 	}
 	return out, nil
+}
+
+// tokenSize is how long the token of a session is, and tokenUse how much of what a token may have that is, in percent.
+func tokenSize(c identity.Credentials) *int32 { return ptr(int32(c.SessionToken.Len())) }
+
+func tokenUse(c identity.Credentials) *int32 {
+	return ptr(int32((100*c.SessionToken.Len() + identity.MaxToken - 1) / identity.MaxToken))
 }
 
 // checkTags says what is wrong with the tags of a request.

@@ -125,8 +125,8 @@ func TestAssumeRole(t *testing.T) {
 			if left := time.Until(*out.Credentials.Expiration); left > time.Duration(asked)*time.Second || left < time.Duration(asked)*time.Second-time.Minute {
 				t.Errorf("lasts %v, want %d s", left, asked)
 			}
-			if (tt.in.Policy != nil) != (out.PackedPolicySize != nil && *out.PackedPolicySize > 0) && tt.in.Tags == nil {
-				t.Errorf("packed size %v", out.PackedPolicySize)
+			if size := aws.ToInt32(out.SessionTokenSize); int(size) != len(*out.Credentials.SessionToken) || aws.ToInt32(out.SessionTokenUtilization) < 1 {
+				t.Errorf("token of %d bytes, %d percent", size, aws.ToInt32(out.SessionTokenUtilization))
 			}
 		})
 	}

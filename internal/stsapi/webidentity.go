@@ -94,8 +94,9 @@ func (s *server) assumeRoleWithWebIdentity(ctx context.Context, caller iam.Princ
 		return nil, err
 	}
 	out := &sdk.AssumeRoleWithWebIdentityOutput{
-		Credentials: credentials(c), AssumedRoleUser: user, PackedPolicySize: packed, Provider: &caller.Provider, Audience: ptr(audience(claims)),
-		SubjectFromWebIdentityToken: &claims.Subject,
+		Credentials: credentials(c), AssumedRoleUser: user, Provider: &caller.Provider, Audience: ptr(audience(claims)),
+		SubjectFromWebIdentityToken: &claims.Subject, SessionTokenSize: tokenSize(c), SessionTokenUtilization: tokenUse(c),
+		PackedPolicySize: packed, //lint:ignore SA1019 older clients read it
 	}
 	if claims.SourceIdentity != "" {
 		out.SourceIdentity = &claims.SourceIdentity
