@@ -292,6 +292,18 @@ func operations(t *testing.T, d *desk) map[string]func(*sdk.Client) error {
 		"RemoveClientIDFromOpenIDConnectProvider": func(c *sdk.Client) error {
 			return is(c.RemoveClientIDFromOpenIDConnectProvider(ctx, &sdk.RemoveClientIDFromOpenIDConnectProviderInput{OpenIDConnectProviderArn: provider, ClientID: aws.String("a")}))
 		},
+		"SimulateCustomPolicy": func(c *sdk.Client) error {
+			return is(c.SimulateCustomPolicy(ctx, &sdk.SimulateCustomPolicyInput{ActionNames: []string{"s3:GetObject"}, PolicyInputList: []string{document(allowAll)}}))
+		},
+		"SimulatePrincipalPolicy": func(c *sdk.Client) error {
+			return is(c.SimulatePrincipalPolicy(ctx, &sdk.SimulatePrincipalPolicyInput{ActionNames: []string{"s3:GetObject"}, PolicySourceArn: aws.String("arn:aws:iam::" + account + ":user/ann")}))
+		},
+		"GetContextKeysForCustomPolicy": func(c *sdk.Client) error {
+			return is(c.GetContextKeysForCustomPolicy(ctx, &sdk.GetContextKeysForCustomPolicyInput{PolicyInputList: []string{document(allowAll)}}))
+		},
+		"GetContextKeysForPrincipalPolicy": func(c *sdk.Client) error {
+			return is(c.GetContextKeysForPrincipalPolicy(ctx, &sdk.GetContextKeysForPrincipalPolicyInput{PolicySourceArn: aws.String("arn:aws:iam::" + account + ":user/ann")}))
+		},
 		"CreateAccountAlias": func(c *sdk.Client) error {
 			return is(c.CreateAccountAlias(ctx, &sdk.CreateAccountAliasInput{AccountAlias: aws.String("studio2")}))
 		},
@@ -309,7 +321,7 @@ func operations(t *testing.T, d *desk) map[string]func(*sdk.Client) error {
 // onAll are the operations that name no resource.
 var onAll = map[string]bool{
 	"ListVirtualMFADevices": true, "ListOpenIDConnectProviders": true, "CreateAccountAlias": true, "DeleteAccountAlias": true, "ListAccountAliases": true,
-	"GetAccountSummary": true, "GetAccountAuthorizationDetails": true,
+	"GetAccountSummary": true, "GetAccountAuthorizationDetails": true, "SimulateCustomPolicy": true, "GetContextKeysForCustomPolicy": true,
 }
 
 // TestDenied: nobody does anything without being allowed that very thing, and what is refused has no effect.

@@ -21,6 +21,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"darkroom/internal/gateway"
+	"darkroom/internal/iam"
 	"darkroom/internal/iamapi"
 	"darkroom/internal/identity"
 	"darkroom/internal/secret"
@@ -58,7 +59,8 @@ func (d *desk) add(pause time.Duration) {
 	d.now = d.now.Add(pause)
 }
 
-func newDesk(t *testing.T) *desk {
+// newDesk makes one; guardRails bound the account.
+func newDesk(t *testing.T, guardRails ...*iam.Policy) *desk {
 	t.Helper()
 	d := &desk{bench: &bench{T: t}, dir: t.TempDir(), now: time.Date(2030, 5, 1, 12, 0, 0, 0, time.UTC)}
 	var err error
@@ -71,7 +73,7 @@ func newDesk(t *testing.T) *desk {
 		return identity.Root{AccessKeyID: id, SecretAccessKey: secret.New([]byte("secret of " + id))}
 	}
 	d.people, err = identity.New(identity.Options{
-		Accounts: []identity.Account{{ID: account, Root: root("AKIAROOT")}, {ID: other, Root: root("AKIAOTHER")}},
+		Accounts: []identity.Account{{ID: account, Root: root("AKIAROOT"), GuardRails: guardRails}, {ID: other, Root: root("AKIAOTHER")}},
 		Store:    d.records, Master: secret.New(make([]byte, secret.KeySize)), Log: log, Now: d.clock,
 	})
 	if err != nil {

@@ -73,7 +73,7 @@ func New(o Options) (*queryapi.Service, error) {
 	operations := make(map[string]queryapi.Operation)
 	for _, part := range []map[string]queryapi.Operation{
 		s.users(), s.groups(), s.roles(), s.policies(), s.attachments(), s.inlines(), s.tags(),
-		s.accessKeys(), s.devices(), s.providers(), s.account(),
+		s.accessKeys(), s.devices(), s.providers(), s.account(), s.simulations(),
 	} {
 		maps.Copy(operations, part)
 	}
