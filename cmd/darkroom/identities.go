@@ -112,15 +112,20 @@ type gate struct {
 // Used implements gateway.Identities.
 func (g gate) Used(accessKeyID string, p iam.Principal, service string) {
 	use := identity.Use{ID: accessKeyID, Account: p.Account, Time: time.Now().UTC(), Service: service, Region: g.region}
-	if p.Type == iam.AssumedRole {
-		use.ID = p.RoleID // sessions come and go
+	switch { // sessions come and go: of them, their roles are remembered
+	case p.Type == iam.AssumedRole:
+		use.ID = p.RoleID
+	case !identity.IsLongTerm(accessKeyID):
+		use.ID = ""
 	}
 	if p.Type == iam.Root {
 		g.root.Do(func() {
 			g.log.Warn("the access key of an account's root is in use: nothing bounds it but guard rails; work as a user, such as "+identity.AdminUser, "account", p.Account)
 		})
 	}
-	g.Directory.Used(use)
+	if use.ID != "" {
+		g.Directory.Used(use)
+	}
 }
 
 var _ interface {

@@ -97,7 +97,7 @@ func TestEveryInputEmptyLists(t *testing.T) {
 		t.Run(o.service+"/"+o.name, func(t *testing.T) {
 			for i := range o.input.NumField() { // the SDK does not send a required list that is nil
 				if f := o.input.Field(i); f.Type.Kind() == reflect.Slice && in.Elem().Field(i).IsNil() && awsquery.LimitOf(o.input, f.Name).Required {
-					t.Skip("a required list may not be empty")
+					return // a required list may not be empty
 				}
 			}
 			p.answer, _ = awsquery.Encode(o.name, o.namespace, requestID, reflect.New(o.output).Interface())

@@ -161,6 +161,9 @@ const (
 	temporary = "ASIA"
 )
 
+// IsLongTerm says whether an access key id is that of a user or a root, and not of a session.
+func IsLongTerm(accessKeyID string) bool { return strings.HasPrefix(accessKeyID, longTerm) }
+
 // randomID returns n letters and digits of base32.
 func randomID(n int) string {
 	raw := make([]byte, (n*5+7)/8)
