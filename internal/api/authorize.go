@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,10 +46,8 @@ func (s *Service) checks(ctx context.Context, q *request) ([]iam.Check, error) {
 	c := checklist{action: serviceName + ":" + q.route.Name, context: own}
 	switch in := q.input.(type) {
 	case *mc.CreateJobInput:
-		c.on(s.queueARN(q.account, in.Queue))
-		c.template(s, q, in.JobTemplate)
-		if in.Settings != nil {
-			c.presets(s, q, presets(in.Settings.OutputGroups))
+		if err := s.onJob(ctx, q, &c, in); err != nil {
+			return nil, err
 		}
 		c.tagging(in.Tags, arn.MediaConvert(s.region, q.account, "jobs/*"))
 		if in.Role != nil && roleARN.MatchString(*in.Role) { // what is not a role's ARN is refused by createJob
@@ -145,6 +144,40 @@ func (c *checklist) presets(s *Service, q *request, names []string) {
 	for _, p := range names {
 		c.on(s.resource(q.account, "presets", p))
 	}
+}
+
+// onJob asks for the queue of a job, its template, its presets and the queues that it may hop to. What the template names where the request names
+// nothing is asked for like what the request names, but after the template: who may not use the template does not learn what is in it.
+func (s *Service) onJob(ctx context.Context, q *request, c *checklist, in *mc.CreateJobInput) error {
+	queue, hops, settings := in.Queue, in.HopDestinations, in.Settings
+	if in.JobTemplate != nil {
+		t, err := s.findTemplate(ctx, q.account, *in.JobTemplate)
+		if refusal, ok := errors.AsType[*mediaconvert.APIError](err); ok && refusal.Status == http.StatusNotFound {
+			t, err = new(types.JobTemplate), nil // which createJob says
+		}
+		if err != nil {
+			return err
+		}
+		if queue == nil && t.Queue != nil {
+			c.template(s, q, in.JobTemplate)
+			queue = t.Queue
+		}
+		if hops == nil {
+			hops = t.HopDestinations
+		}
+		if t.Settings != nil && (settings == nil || len(settings.OutputGroups) == 0) {
+			settings = &types.JobSettings{OutputGroups: t.Settings.OutputGroups} // as preset.MergeTemplate takes them
+		}
+	}
+	c.on(s.queueARN(q.account, queue))
+	c.template(s, q, in.JobTemplate)
+	if settings != nil {
+		c.presets(s, q, presets(settings.OutputGroups))
+	}
+	for _, h := range hops {
+		c.on(s.queueARN(q.account, h.Queue))
+	}
+	return nil
 }
 
 // templateNames asks for the queue and the presets that a job template names; one that names none is made on "*".

@@ -128,6 +128,8 @@ func TestPartOfTheRights(t *testing.T) {
 		{"both", "both", plain, ""},
 		{"tags", "both", `{"role":"` + roleARN + `","settings":{},"tags":{"a":"b"}}`, "mediaconvert:TagResource on resource: " + own("jobs/*")},
 		{"a preset", "both", `{"role":"` + roleARN + `","settings":{"outputGroups":[{"outputs":[{"preset":"p"}]}]}}`, "mediaconvert:CreateJob on resource: " + own("presets/p")},
+		{"a hop", "otherQueue", `{"role":"` + roleARN + `","queue":"slow","hopDestinations":[{"waitMinutes":1}],"settings":{}}`, "mediaconvert:CreateJob on resource: " + queueARN},
+		{"a hop elsewhere", "otherQueue", `{"role":"` + roleARN + `","queue":"slow","hopDestinations":[{"waitMinutes":1,"queue":"` + own("queues/fast") + `"}],"settings":{}}`, "mediaconvert:CreateJob on resource: " + own("queues/fast")},
 		{"another role", "both", `{"role":"` + roleARN + `2","settings":{}}`, "iam:PassRole on resource: " + roleARN + "2"},
 		{"right before faults", "passes", `{"role":"` + roleARN + `","priority":99}`, "mediaconvert:CreateJob on resource: " + queueARN},
 		{"right before a broken body", "passes", `{`, "mediaconvert:CreateJob on resource: " + queueARN},
