@@ -225,18 +225,18 @@ func TestPresigned(t *testing.T) {
 		t.Errorf("%d, %d bytes", status, len(body))
 	}
 	if status, body := get(q.aws("s3", "presign", "s3://films/out/clip.mp4")); status != http.StatusForbidden || !strings.Contains(body, "is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::films/out/clip.mp4") {
-		t.Errorf("another key: %d %s", status, body)
+		t.Errorf("another key: %d %.500q", status, body)
 	}
 	if status, body := get(strings.Replace(presigned, "/in/clip", "/in/clap", 1)); status != http.StatusForbidden || !strings.Contains(body, "SignatureDoesNotMatch") {
-		t.Errorf("changed: %d %s", status, body)
+		t.Errorf("changed: %d %.500q", status, body)
 	}
 	token := "X-Amz-Security-Token="
 	at := strings.Index(presigned, token) + len(token)
 	if status, body := get(presigned[:at] + "A" + presigned[at+1:]); status != http.StatusForbidden && status != http.StatusBadRequest {
-		t.Errorf("another token: %d %s", status, body)
+		t.Errorf("another token: %d %.500q", status, body)
 	}
 	s.allowRole("Viewer", policy(allow("s3:PutObject", "*")))
 	if status, body := get(presigned); status != http.StatusForbidden || !strings.Contains(body, "no identity-based policy allows the s3:GetObject action") {
-		t.Errorf("not allowed any more: %d %s", status, body)
+		t.Errorf("not allowed any more: %d %.500q", status, body)
 	}
 }
