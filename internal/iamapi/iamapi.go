@@ -78,8 +78,16 @@ func New(o Options) (*queryapi.Service, error) {
 		maps.Copy(operations, part)
 	}
 	return queryapi.New(queryapi.API{
-		Name: "iam", Version: "2010-05-08", Namespace: "https://iam.amazonaws.com/doc/2010-05-08/", NotOffered: notOffered,
+		Name: "iam", Version: "2010-05-08", Namespace: "https://iam.amazonaws.com/doc/2010-05-08/", NotOffered: notOffered, Admits: admits,
 	}, operations), nil
+}
+
+// admits refuses the session of a user or of the root that was begun without a second factor. Source: IAM User Guide, "Compare AWS STS credentials".
+func admits(caller iam.Principal, operation string) error {
+	if caller.Type != iam.AssumedRole && !caller.Issued.IsZero() && caller.MFA.IsZero() {
+		return queryapi.Errorf(http.StatusForbidden, "AccessDenied", "Cannot call %s with session credentials that were given without multi-factor authentication.", operation)
+	}
+	return nil
 }
 
 // Refusals in IAM's terms.

@@ -6,12 +6,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"darkroom/internal/iamapi"
+	"darkroom/internal/identity"
 )
 
 func TestNewNeeds(t *testing.T) {
@@ -261,4 +264,29 @@ func TestRoles(t *testing.T) {
 	refused(t, "deleted with policies", is(b.root.DeleteRole(ctx, &sdk.DeleteRoleInput{RoleName: name})), "DeleteConflict", "must delete policies")
 	must(b.root.DeleteRolePolicy(ctx, &sdk.DeleteRolePolicyInput{RoleName: name, PolicyName: aws.String("p")}))(t)
 	must(b.root.DeleteRole(ctx, &sdk.DeleteRoleInput{RoleName: name}))(t)
+}
+
+// TestSessions: the session of a user administers IAM only if a second factor was shown for it, whatever the user may do.
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	b, ctx := newBench(t), t.Context()
+	b.user("ann", allowAll)
+	v := must(b.people.View(ctx, account))(t)
+	now := time.Now()
+	about := identity.Session{Account: account, Kind: identity.User, ID: v.Get(identity.User, "ann").ID, Issued: now, Expiry: now.Add(time.Hour)}
+	list := func() error {
+		t.Helper()
+		c := must(b.people.IssueToken(about))(t)
+		return is(sdk.New(sdk.Options{
+			Region: region, BaseEndpoint: aws.String(b.server.URL), HTTPClient: b.server.Client(), RetryMaxAttempts: 1,
+			Credentials: credentials.NewStaticCredentialsProvider(c.AccessKeyID, string(c.SecretAccessKey.Reveal()), string(c.SessionToken.Reveal())),
+		}).ListUsers(ctx, &sdk.ListUsersInput{}))
+	}
+	refused(t, "a user's session", list(), "AccessDenied", "without multi-factor authentication")
+	about.MFA = now
+	if err := list(); err != nil {
+		t.Error(err)
+	}
+	about.Kind, about.ID, about.MFA = "", "", time.Time{}
+	refused(t, "the root's session", list(), "AccessDenied", "without multi-factor authentication")
 }

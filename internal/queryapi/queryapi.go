@@ -25,6 +25,8 @@ type API struct {
 	Namespace string // of its documents
 	// NotOffered are operations of the API that this installation does not carry out, which is told apart from those that do not exist.
 	NotOffered []string
+	// Admits says whether a caller may call an operation at all, whatever policies say; nil admits everybody who has signed.
+	Admits func(caller iam.Principal, operation string) error
 }
 
 // Operation is one operation of an API.
@@ -185,6 +187,11 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 	if (caller.Type == iam.WebIdentity) != op.unsigned {
 		// The proof in the request says who asks, and nothing else does: a signature beside it is left aside by AWS. It is refused here.
 		return nil, Errorf(http.StatusForbidden, "AccessDenied", "%s is called without a signature, and nothing else is.", clean(f.Action))
+	}
+	if s.api.Admits != nil {
+		if err := s.api.Admits(caller, f.Action); err != nil {
+			return nil, err
+		}
 	}
 	in := op.input()
 	faults := f.Decode(in)

@@ -69,7 +69,7 @@ func New(o Options) (*queryapi.Service, error) {
 		s.explain = func(string, string) (string, bool) { return "", false }
 	}
 	return queryapi.New(queryapi.API{
-		Name: "sts", Version: "2011-06-15", Namespace: "https://sts.amazonaws.com/doc/2011-06-15/", NotOffered: notOffered,
+		Name: "sts", Version: "2011-06-15", Namespace: "https://sts.amazonaws.com/doc/2011-06-15/", NotOffered: notOffered, Admits: admits,
 	}, map[string]queryapi.Operation{
 		"AssumeRole":                 queryapi.Op(s.assumeRoleChecks, s.assumeRole),
 		"AssumeRoleWithWebIdentity":  queryapi.Vouched(s.vouch, s.webIdentityChecks, s.assumeRoleWithWebIdentity),
@@ -78,6 +78,15 @@ func New(o Options) (*queryapi.Service, error) {
 		"GetAccessKeyInfo":           queryapi.Op(onAll[sdk.GetAccessKeyInfoInput]("GetAccessKeyInfo"), s.getAccessKeyInfo),
 		"DecodeAuthorizationMessage": queryapi.Op(onAll[sdk.DecodeAuthorizationMessageInput]("DecodeAuthorizationMessage"), s.decodeAuthorizationMessage),
 	}), nil
+}
+
+// admits lets the session of a user or of the root do no more here than assume a role and ask who it is. Source: IAM User Guide, "Compare AWS STS
+// credentials".
+func admits(caller iam.Principal, operation string) error {
+	if caller.Type == iam.AssumedRole || caller.Issued.IsZero() || operation == "AssumeRole" || operation == "GetCallerIdentity" {
+		return nil
+	}
+	return refuse(http.StatusForbidden, "AccessDenied", "Cannot call %s with session credentials", operation)
 }
 
 // notOffered are the operations of the API that are not carried out.

@@ -214,6 +214,12 @@ func TestSessionToken(t *testing.T) {
 	_, err = b.as(session(plain.Credentials)).GetSessionToken(t.Context(), &sts.GetSessionTokenInput{})
 	refused(t, "a session of a session", err, "AccessDenied", "Cannot call GetSessionToken with session credentials")
 
+	_, err = b.as(session(plain.Credentials)).DecodeAuthorizationMessage(t.Context(), &sts.DecodeAuthorizationMessageInput{EncodedMessage: aws.String("good")})
+	refused(t, "what a user's session may not call", err, "AccessDenied", "Cannot call DecodeAuthorizationMessage with session credentials")
+	if got, err := b.identity(session(plain.Credentials)); got != "arn:aws:iam::"+account+":user/ann" || err != nil {
+		t.Errorf("who a session is: %q, %v", got, err)
+	}
+
 	code := totpCode(t, seed)
 	for name, in := range map[string]*sts.GetSessionTokenInput{
 		"a wrong code":     {SerialNumber: &serial, TokenCode: aws.String(wrong(code))},
