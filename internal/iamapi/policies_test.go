@@ -99,6 +99,49 @@ func TestManagedPolicies(t *testing.T) {
 		t.Errorf("roles of it %+v", none)
 	}
 
+	// All three kinds, one at a time, by how they use it.
+	for kind, err := range map[string]error{
+		"group": is(b.root.CreateGroup(ctx, &sdk.CreateGroupInput{GroupName: aws.String("bob"), Path: aws.String("/films/")})),
+		"role":  is(b.root.CreateRole(ctx, &sdk.CreateRoleInput{RoleName: aws.String("cat"), AssumeRolePolicyDocument: aws.String(document(trustAll)), PermissionsBoundary: arn})),
+	} {
+		if err != nil {
+			t.Fatal(kind, err)
+		}
+	}
+	must(b.root.AttachGroupPolicy(ctx, &sdk.AttachGroupPolicyInput{GroupName: aws.String("bob"), PolicyArn: arn}))(t)
+	entities := func(in sdk.ListEntitiesForPolicyInput) (names []string) {
+		t.Helper()
+		in.PolicyArn, in.MaxItems = arn, aws.Int32(1)
+		pages := sdk.NewListEntitiesForPolicyPaginator(b.root, &in)
+		for pages.HasMorePages() {
+			out := must(pages.NextPage(ctx))(t)
+			for _, g := range out.PolicyGroups {
+				names = append(names, *g.GroupName)
+			}
+			for _, r := range out.PolicyRoles {
+				names = append(names, *r.RoleName)
+			}
+			for _, u := range out.PolicyUsers {
+				names = append(names, *u.UserName)
+			}
+		}
+		return names
+	}
+	for says, in := range map[string]sdk.ListEntitiesForPolicyInput{
+		"[bob cat ann]": {},
+		"[bob ann]":     {PolicyUsageFilter: types.PolicyUsageTypePermissionsPolicy},
+		"[cat]":         {PolicyUsageFilter: types.PolicyUsageTypePermissionsBoundary},
+		"[ann]":         {EntityFilter: types.EntityTypeUser},
+		"[bob]":         {PathPrefix: aws.String("/films/")},
+	} {
+		if got := fmt.Sprint(entities(in)); got != says {
+			t.Errorf("entities: got %s, want %s", got, says)
+		}
+	}
+	refused(t, "entities of no kind", is(b.root.ListEntitiesForPolicy(ctx, &sdk.ListEntitiesForPolicyInput{PolicyArn: arn, EntityFilter: types.EntityTypeAWSManagedPolicy})), "ValidationError", "do not have managed policies")
+	must(b.root.DetachGroupPolicy(ctx, &sdk.DetachGroupPolicyInput{GroupName: aws.String("bob"), PolicyArn: arn}))(t)
+	must(b.root.DeleteRole(ctx, &sdk.DeleteRoleInput{RoleName: aws.String("cat")}))(t)
+
 	refused(t, "there already", is(b.root.CreatePolicy(ctx, &sdk.CreatePolicyInput{PolicyName: aws.String("LISTS"), PolicyDocument: &text})), "EntityAlreadyExists", "Policy with name LISTS")
 	refused(t, "deleted while it is attached", is(b.root.DeletePolicy(ctx, &sdk.DeletePolicyInput{PolicyArn: arn})), "DeleteConflict", "attached")
 	must(b.root.DetachUserPolicy(ctx, &sdk.DetachUserPolicyInput{UserName: aws.String("ann"), PolicyArn: arn}))(t)
@@ -351,6 +394,24 @@ func TestTags(t *testing.T) {
 	refused(t, "nobody", is(b.root.TagUser(ctx, &sdk.TagUserInput{UserName: aws.String("gone"), Tags: tag("a", "b")})), "NoSuchEntity", "gone")
 	refused(t, "nothing", is(b.root.UntagPolicy(ctx, &sdk.UntagPolicyInput{PolicyArn: aws.String(*arn + "2"), TagKeys: []string{"a"}})), "NoSuchEntity", "")
 	refused(t, "a user for a policy", is(b.root.ListPolicyTags(ctx, &sdk.ListPolicyTagsInput{PolicyArn: aws.String("arn:aws:iam::" + account + ":user/x")})), "NoSuchEntity", "")
+
+	// Devices and providers have tags in the same way.
+	serial := must(b.root.CreateVirtualMFADevice(ctx, &sdk.CreateVirtualMFADeviceInput{VirtualMFADeviceName: name}))(t).VirtualMFADevice.SerialNumber
+	issuer := must(b.root.CreateOpenIDConnectProvider(ctx, &sdk.CreateOpenIDConnectProviderInput{Url: aws.String("https://id.example.org"), ClientIDList: []string{"c"}}))(t).OpenIDConnectProviderArn
+	must(b.root.TagMFADevice(ctx, &sdk.TagMFADeviceInput{SerialNumber: serial, Tags: append(tag("a", "b"), tag("c", "d")...)}))(t)
+	must(b.root.TagOpenIDConnectProvider(ctx, &sdk.TagOpenIDConnectProviderInput{OpenIDConnectProviderArn: issuer, Tags: append(tag("a", "b"), tag("c", "d")...)}))(t)
+	must(b.root.UntagMFADevice(ctx, &sdk.UntagMFADeviceInput{SerialNumber: serial, TagKeys: []string{"A"}}))(t)
+	must(b.root.UntagOpenIDConnectProvider(ctx, &sdk.UntagOpenIDConnectProviderInput{OpenIDConnectProviderArn: issuer, TagKeys: []string{"A"}}))(t)
+	for of, left := range map[string][]types.Tag{
+		"a device":   must(b.root.ListMFADeviceTags(ctx, &sdk.ListMFADeviceTagsInput{SerialNumber: serial}))(t).Tags,
+		"a provider": must(b.root.ListOpenIDConnectProviderTags(ctx, &sdk.ListOpenIDConnectProviderTagsInput{OpenIDConnectProviderArn: issuer}))(t).Tags,
+	} {
+		if len(left) != 1 || *left[0].Key != "c" || *left[0].Value != "d" {
+			t.Errorf("%s has the tags %v", of, left)
+		}
+	}
+	refused(t, "no device", is(b.root.TagMFADevice(ctx, &sdk.TagMFADeviceInput{SerialNumber: issuer, Tags: tag("a", "b")})), "NoSuchEntity", "VirtualMFADevice with serial number "+*issuer)
+	refused(t, "no provider", is(b.root.ListOpenIDConnectProviderTags(ctx, &sdk.ListOpenIDConnectProviderTagsInput{OpenIDConnectProviderArn: serial})), "NoSuchEntity", "not found for arn "+*serial)
 
 	// Tags decide: of who asks, of what is asked for, and those that are given.
 	hr := b.user("hr", `{"Effect":"Allow","Action":["iam:TagUser","iam:GetUser"],"Resource":"*","Condition":{"StringEquals":{"iam:ResourceTag/team":"news"}}},

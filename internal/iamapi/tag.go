@@ -15,9 +15,8 @@ import (
 
 // tags are the operations on the tags of what is there.
 func (s *server) tags() map[string]queryapi.Operation {
-	user := withName(identity.User)
-	role := withName(identity.Role)
-	policy, device, provider := withARN(identity.Policy), withARN(identity.Device), withARN(identity.Provider)
+	user, role := naming{kind: identity.User}, naming{kind: identity.Role}
+	policy, device, provider := naming{byARN: managedPolicy}, naming{byARN: device}, naming{byARN: provider}
 	return map[string]queryapi.Operation{
 		"TagUser": tagOp(s, "TagUser", user, &sdk.TagUserOutput{}, func(in *sdk.TagUserInput) (*string, []types.Tag) { return in.UserName, in.Tags }),
 		"TagRole": tagOp(s, "TagRole", role, &sdk.TagRoleOutput{}, func(in *sdk.TagRoleInput) (*string, []types.Tag) { return in.RoleName, in.Tags }),
@@ -69,18 +68,15 @@ func (s *server) tags() map[string]queryapi.Operation {
 	}
 }
 
-// naming is how a request names what its tags are of: by name, or by ARN.
+// naming is how a request names what its tags are of: by the name of something of a kind, or by an ARN, which byARN finds.
 type naming struct {
 	kind  identity.Kind
-	byARN bool
+	byARN func(v *identity.View, name string) (*identity.Entity, error)
 }
-
-func withName(kind identity.Kind) naming { return naming{kind, false} }
-func withARN(kind identity.Kind) naming  { return naming{kind, true} }
 
 // checks asks for an action on what is named.
 func (n naming) checks(ctx context.Context, s *server, caller iam.Principal, action, name string, keys ...func(*iam.Context)) ([]iam.Check, error) {
-	if !n.byARN {
+	if n.byARN == nil {
 		return s.checks(ctx, caller, action, n.kind, name, keys...)
 	}
 	v, err := s.people.View(ctx, caller.Account)
@@ -92,16 +88,10 @@ func (n naming) checks(ctx context.Context, s *server, caller iam.Principal, act
 
 // find returns what is named.
 func (n naming) find(v *identity.View, name string) (*identity.Entity, error) {
-	if !n.byARN {
+	if n.byARN == nil {
 		return find(v, n.kind, name)
 	}
-	if n.kind == identity.Policy {
-		return managedPolicy(v, name)
-	}
-	if e := v.ByARN(name); e != nil && e.Kind == n.kind {
-		return e, nil
-	}
-	return nil, noSuch(n.kind, name)
+	return n.byARN(v, name)
 }
 
 // change changes what is named.
