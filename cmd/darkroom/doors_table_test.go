@@ -194,6 +194,7 @@ func iamDoors() []door {
 		row("ListGroupPolicies", []string{"GroupName", "g"}, "iam:ListGroupPolicies "+group+"g"),
 		row("ListGroups", nil, "iam:ListGroups *"),
 		row("ListGroupsForUser", []string{"UserName", "ann"}, "iam:ListGroupsForUser "+user+"x/ann"),
+		row("ListInstanceProfilesForRole", []string{"RoleName", "r"}, "iam:ListInstanceProfilesForRole "+role+"r"),
 		row("ListMFADeviceTags", []string{"SerialNumber", mfa + "phone"}, "iam:ListMFADeviceTags "+mfa+"phone"),
 		row("ListMFADevices", []string{"UserName", "ann"}, "iam:ListMFADevices "+user+"x/ann"),
 		row("ListOpenIDConnectProviderTags", []string{"OpenIDConnectProviderArn", provider + "id"}, "iam:ListOpenIDConnectProviderTags "+provider+"id"),

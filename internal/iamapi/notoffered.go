@@ -13,7 +13,7 @@ var notOffered = []string{
 	"GetAccountProperties", "GetCredentialReport", "GetDelegationRequest", "GetHumanReadableSummary", "GetInstanceProfile", "GetLoginProfile",
 	"GetOrganizationsAccessReport", "GetOutboundWebIdentityFederationInfo", "GetRoleTemplateVersion", "GetSAMLProvider", "GetSSHPublicKey",
 	"GetServerCertificate", "GetServiceLastAccessedDetails", "GetServiceLastAccessedDetailsWithEntities", "GetServiceLinkedRoleDeletionStatus",
-	"ListDelegationRequests", "ListInstanceProfileTags", "ListInstanceProfiles", "ListInstanceProfilesForRole", "ListOrganizationsFeatures",
+	"ListDelegationRequests", "ListInstanceProfileTags", "ListInstanceProfiles", "ListOrganizationsFeatures",
 	"ListPoliciesGrantingServiceAccess", "ListSAMLProviderTags", "ListSAMLProviders", "ListSSHPublicKeys", "ListServerCertificateTags",
 	"ListServerCertificates", "ListServiceSpecificCredentials", "ListSigningCertificates", "PutAccountProperties", "RejectDelegationRequest",
 	"RemoveRoleFromInstanceProfile", "ResetServiceSpecificCredential", "SendDelegationToken", "SetSecurityTokenServicePreferences",

@@ -230,6 +230,11 @@ func TestRoles(t *testing.T) {
 		t.Errorf("listed %+v", all)
 	}
 
+	if in := must(b.root.ListInstanceProfilesForRole(ctx, &sdk.ListInstanceProfilesForRoleInput{RoleName: name}))(t); len(in.InstanceProfiles) != 0 {
+		t.Errorf("instance profiles %+v", in)
+	}
+	refused(t, "instance profiles of nobody", is(b.root.ListInstanceProfilesForRole(ctx, &sdk.ListInstanceProfilesForRoleInput{RoleName: aws.String("gone")})), "NoSuchEntity", "")
+
 	create := func(document string) error {
 		return is(b.root.CreateRole(ctx, &sdk.CreateRoleInput{RoleName: aws.String("New"), AssumeRolePolicyDocument: &document}))
 	}

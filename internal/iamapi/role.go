@@ -29,6 +29,8 @@ func (s *server) roles() map[string]queryapi.Operation {
 		"UpdateRoleDescription":  queryapi.Op(named(s, "UpdateRoleDescription", identity.Role, func(in *sdk.UpdateRoleDescriptionInput) *string { return in.RoleName }), s.updateRoleDescription),
 		"UpdateAssumeRolePolicy": queryapi.Op(named(s, "UpdateAssumeRolePolicy", identity.Role, func(in *sdk.UpdateAssumeRolePolicyInput) *string { return in.RoleName }), s.updateAssumeRolePolicy),
 		"DeleteRole":             queryapi.Op(named(s, "DeleteRole", identity.Role, func(in *sdk.DeleteRoleInput) *string { return in.RoleName }), s.deleteRole),
+		"ListInstanceProfilesForRole": queryapi.Op(named(s, "ListInstanceProfilesForRole", identity.Role, func(in *sdk.ListInstanceProfilesForRoleInput) *string { return in.RoleName }),
+			s.listInstanceProfilesForRole),
 	}
 }
 
@@ -231,4 +233,16 @@ func (s *server) deleteRole(ctx context.Context, caller iam.Principal, in *sdk.D
 		v.Drop(e)
 		return nil
 	})
+}
+
+// listInstanceProfilesForRole answers that a role is in none: there are no instance profiles here, and clients ask before they delete a role.
+func (s *server) listInstanceProfilesForRole(ctx context.Context, caller iam.Principal, in *sdk.ListInstanceProfilesForRoleInput) (any, error) {
+	v, err := s.people.View(ctx, caller.Account)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := find(v, identity.Role, *in.RoleName); err != nil {
+		return nil, err
+	}
+	return &sdk.ListInstanceProfilesForRoleOutput{InstanceProfiles: []types.InstanceProfile{}}, nil
 }
