@@ -107,18 +107,18 @@ func TestTeams(t *testing.T) {
 		t.Run(kind.name, func(t *testing.T) {
 			t.Parallel()
 			p, admin := cutter.in(t), admin.in(t)
-			make := func(name string, more ...string) []string {
+			creating := func(name string, more ...string) []string {
 				return append(append([]string{"mediaconvert", "create-" + kind.command, "--name", name}, kind.settings...), more...)
 			}
 			is := func(name string) string { return mc(kind.collection + name) }
-			p.aws(make("cut-one", "--tags", "team=cut,title=Reel")...)
-			admin.aws(make("sound-one", "--tags", "team=sound")...)
-			p.denied("mediaconvert:Create"+kind.action, "*", byNobody, make("cut-two")...)
-			p.denied("mediaconvert:Create"+kind.action, "*", byNobody, make("cut-two", "--tags", "team=sound")...)
-			p.denied("mediaconvert:Create"+kind.action, "*", byNobody, make("cut-two", "--tags", "team=cut,owner=mara")...)
-			p.denied("mediaconvert:TagResource", is("other-two"), byNobody, make("other-two", "--tags", "team=cut")...)
+			p.aws(creating("cut-one", "--tags", "team=cut,title=Reel")...)
+			admin.aws(creating("sound-one", "--tags", "team=sound")...)
+			p.denied("mediaconvert:Create"+kind.action, "*", byNobody, creating("cut-two")...)
+			p.denied("mediaconvert:Create"+kind.action, "*", byNobody, creating("cut-two", "--tags", "team=sound")...)
+			p.denied("mediaconvert:Create"+kind.action, "*", byNobody, creating("cut-two", "--tags", "team=cut,owner=mara")...)
+			p.denied("mediaconvert:TagResource", is("other-two"), byNobody, creating("other-two", "--tags", "team=cut")...)
 			// What is there already cannot be made one's own by making it again.
-			p.denied("mediaconvert:TagResource", is("sound-one"), byNobody, make("sound-one", "--tags", "team=cut")...)
+			p.denied("mediaconvert:TagResource", is("sound-one"), byNobody, creating("sound-one", "--tags", "team=cut")...)
 			p.aws("mediaconvert", "get-"+kind.command, "--name", "cut-one")
 			p.aws("mediaconvert", "get-"+kind.command, "--name", is("cut-one"))
 			for _, tt := range []struct{ action, command string }{
