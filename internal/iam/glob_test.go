@@ -110,7 +110,7 @@ func TestWildcardsAgainstDefinition(t *testing.T) {
 		return string(b)
 	}
 	matched := 0
-	for range 100000 {
+	for range 50000 {
 		pattern, text := pick("aé**??", 9), pick("aé", 10)
 		want := naive([]rune(pattern), []rune(text))
 		if got := wildcard(t, pattern, text); got != want {
@@ -120,7 +120,7 @@ func TestWildcardsAgainstDefinition(t *testing.T) {
 			matched++
 		}
 	}
-	if matched < 5000 {
+	if matched < 2500 {
 		t.Errorf("only %d of the patterns matched", matched)
 	}
 }
