@@ -33,7 +33,7 @@ type Policy struct {
 	Statements []Statement
 
 	readable bool
-	document string                  // as it was read, to find places in it
+	document string                  // as it was read
 	byAction map[string][]*Statement // the statements that name an action, in order
 	byVendor map[string][]*Statement // those that name actions of a service by wildcards
 	others   []*Statement            // those that can concern the actions of every service
@@ -78,6 +78,14 @@ func Parse(kind Kind, name, document string) (*Policy, error) {
 	}
 	p.compile()
 	return p, nil
+}
+
+// Document returns the text that the policy was read from; empty for one that cannot be read.
+func (p *Policy) Document() string {
+	if p == nil {
+		return ""
+	}
+	return p.document
 }
 
 // Unreadable is the policy that stands for a document which cannot be read: it denies everything.

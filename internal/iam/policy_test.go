@@ -502,3 +502,16 @@ func TestHostileDocuments(t *testing.T) {
 		}
 	})
 }
+
+func TestDocument(t *testing.T) {
+	t.Parallel()
+	const text = "{\"Version\": \"2012-10-17\",\n \"Statement\": {\"Effect\": \"Allow\", \"Action\": \"*\", \"Resource\": \"*\"}}"
+	for _, tt := range []struct {
+		p    *Policy
+		want string
+	}{{parsed(t, IdentityPolicy, "p", text), text}, {Unreadable("p"), ""}, {nil, ""}, {parsed(t, IdentityPolicy, "p", text).Bind(nil), text}} {
+		if got := tt.p.Document(); got != tt.want {
+			t.Errorf("got %q, want %q", got, tt.want)
+		}
+	}
+}
