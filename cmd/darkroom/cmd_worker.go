@@ -94,7 +94,7 @@ func workerMain(ctx context.Context, args []string, _, stderr io.Writer) error {
 		Concurrency: *concurrency, Drain: *drain, Heartbeat: heartbeat, Log: log,
 		Open: func(source worker.CredentialSource) (blob.Store, error) {
 			return s3.New(s3.Options{
-				Endpoint: "http://control", Region: *region, PathStyle: true, Client: &http.Client{Transport: transport},
+				Endpoint: "http://control", Region: *region, PathStyle: true, Client: &http.Client{Transport: transport}, RoleErrors: true,
 				Credentials: func(ctx context.Context) (s3.Credentials, error) {
 					c, err := source(ctx)
 					return s3.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}, err

@@ -90,7 +90,7 @@ func probeError(err error) error {
 	switch e.Code {
 	case 1404, 3404:
 		return mediaconvert.NotFound(text)
-	case 1401, 3401, 3403:
+	case 1401, 1432, 3401, 3403:
 		return mediaconvert.Forbidden(text)
 	}
 	return mediaconvert.BadRequest(text)

@@ -35,6 +35,21 @@ var (
 	ErrNoSpace            = errors.New("no space left for objects")
 )
 
+// RoleError says that the endpoint of a store does not let the role of the caller do its work there, whatever it may here. It is an
+// ErrAccessDenied that has something to tell.
+type RoleError struct {
+	// Message names the role and the host of the endpoint, and says what to do. It is fit to be shown to the owner of the role.
+	Message string
+}
+
+func (e *RoleError) Error() string { return e.Message }
+
+// Unwrap makes it an ErrAccessDenied.
+func (e *RoleError) Unwrap() error { return ErrAccessDenied }
+
+// RoleErrorHeader has the message of a RoleError where the control plane refuses a worker, also in answers that have no body.
+const RoleErrorHeader = "X-Darkroom-Role-Error"
+
 // Info is what a store knows of an object besides its bytes.
 type Info struct {
 	Key          string

@@ -200,6 +200,10 @@ func (s *Service) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 		h.Del(name)
 	}
 	h.Set("Content-Type", "application/xml")
+	var role *blob.RoleError
+	if errors.As(err, &role) && gateway.Internal(r.Context()) { // a worker has to say it in the job; who else asks is told that access is denied
+		h.Set(blob.RoleErrorHeader, role.Message)
+	}
 	if r.Method == http.MethodHead {
 		w.WriteHeader(e.Code.Status)
 		return

@@ -392,7 +392,10 @@ func outputError(err error) error {
 		return known
 	}
 	e := &job.Error{Code: 1999, Message: "The outputs could not be written. Submit the job again; if it fails again, the server's log says more under this job's id.", Err: err}
+	var role *blob.RoleError
 	switch {
+	case errors.As(err, &role):
+		e.Code, e.Message = roleTrouble, role.Message
 	case errors.Is(err, blob.ErrNoSuchBucket):
 		e.Code, e.Message = 1404, "The bucket of an output does not exist. Create it, or correct the destination."
 	case errors.Is(err, blob.ErrAccessDenied):

@@ -151,7 +151,10 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 func inputError(subject string, err error) error {
 	e := &job.Error{Code: 1076, Message: subject + " could not be read. Try again; if it fails again, check the object.", Err: err}
 	var refused *egress.Refused
+	var role *blob.RoleError
 	switch {
+	case errors.As(err, &role):
+		e.Code, e.Message = roleTrouble, role.Message
 	case errors.Is(err, errNothingFound):
 		e.Code, e.Message = 1010, subject+" cannot be opened: no film was found in all that was read of it. Check the file."
 	case errors.Is(err, blob.ErrNoSuchKey), errors.Is(err, blob.ErrNoSuchBucket):
@@ -192,6 +195,9 @@ func reason(err error) string {
 	}
 	return text
 }
+
+// roleTrouble is the code of a role that does not do at the object store.
+const roleTrouble = 1432
 
 // disallowed is the text of 3457, as MediaConvert words it.
 const disallowed = "You specified an input location that your policy disallows. Specify an allowed input location and resubmit your job."

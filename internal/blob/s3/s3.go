@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/logging"
+	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"darkroom/internal/blob"
@@ -50,6 +51,8 @@ type Options struct {
 	Credentials func(context.Context) (Credentials, error)
 	// Client carries the requests. Redirects are not followed, whatever it does.
 	Client *http.Client
+	// RoleErrors says that the server is the control plane itself, whose blob.RoleErrorHeader is believed. From any other it is not.
+	RoleErrors bool
 }
 
 // Store is a client of an S3 endpoint. It implements blob.Store and is safe for concurrent use. Conditions on writes, and which keys can be
@@ -83,6 +86,9 @@ func New(o Options) (*Store, error) {
 		DisableMultiRegionAccessPoints:            true,
 		Logger:                                    logging.Nop{},
 	}
+	if o.RoleErrors {
+		options.APIOptions = append(options.APIOptions, readRoleErrors)
+	}
 	if o.Endpoint != "" {
 		options.BaseEndpoint = aws.String(strings.TrimSuffix(o.Endpoint, "/"))
 	}
@@ -95,6 +101,19 @@ func (o Options) retrieve(ctx context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, err
 	}
 	return aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: string(c.SecretAccessKey.Reveal()), SessionToken: string(c.SessionToken.Reveal())}, nil
+}
+
+// readRoleErrors makes refusals that say so in a header a *blob.RoleError.
+func readRoleErrors(stack *middleware.Stack) error {
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RoleErrors", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+		out, metadata, err := next.HandleDeserialize(ctx, in)
+		if answer, ok := out.RawResponse.(*smithyhttp.Response); ok && err != nil && answer.StatusCode == http.StatusForbidden {
+			if text := answer.Header.Get(blob.RoleErrorHeader); text != "" {
+				err = fmt.Errorf("%w (%w)", &blob.RoleError{Message: text}, err)
+			}
+		}
+		return out, metadata, err
+	}), middleware.Before)
 }
 
 // codes give the codes of a server their meaning.
