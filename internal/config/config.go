@@ -50,6 +50,8 @@ type S3 struct {
 	Region          string `yaml:"region"`           // empty: that of the server
 	PathStyle       bool   `yaml:"path_style"`       // the bucket in the path, not in the host name
 	CredentialsFile string `yaml:"credentials_file"` // AWS shared-credentials format, profile default; others must not read it
+	AssumeRoles     bool   `yaml:"assume_roles"`     // role sessions sign with credentials of the same role there, by AssumeRole of its STS
+	STSEndpoint     string `yaml:"sts_endpoint"`     // URL, like Endpoint; empty: Endpoint
 }
 
 // Egress is where outgoing connections may go beyond public addresses.

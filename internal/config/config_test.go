@@ -43,6 +43,8 @@ s3:
   region: us-west-2
   path_style: true
   credentials_file: /etc/darkroom/s3
+  assume_roles: true
+  sts_endpoint: https://sts.example.org
 egress:
   allow:
     - {net: 10.1.0.0/16, ports: [443, 8443], for: [input, speke]}
@@ -63,7 +65,7 @@ func fullConfig() Config {
 		Drain: 90 * time.Second, FFmpeg: "/opt/ffmpeg", FFprobe: "/opt/ffprobe",
 		RetentionDays: 7, Throttle: Throttle{Rate: 2.5, Burst: 100},
 		Accounts: []Account{{ID: "111122223333", GuardRails: []string{"/etc/darkroom/rail.json"}}, {ID: "444455556666"}},
-		S3:       S3{Endpoint: "https://objects.example.org:8443", Region: "us-west-2", PathStyle: true, CredentialsFile: "/etc/darkroom/s3"},
+		S3:       S3{Endpoint: "https://objects.example.org:8443", Region: "us-west-2", PathStyle: true, CredentialsFile: "/etc/darkroom/s3", AssumeRoles: true, STSEndpoint: "https://sts.example.org"},
 		Egress: Egress{
 			Allow: []Allow{
 				{Net: "10.1.0.0/16", Ports: []int{443, 8443}, For: []string{"input", "speke"}},
@@ -184,6 +186,13 @@ func TestReadRefusesValues(t *testing.T) {
 		{"s3: {path_style: true}", "s3.path_style", "true"},
 		{"s3: {credentials_file: x}", "s3.credentials_file", "x"},
 		{"s3: {endpoint: 'https://h'}", "s3.credentials_file", ""},
+		{"s3: {assume_roles: true}", "s3.assume_roles", "true"},
+		{"s3: {sts_endpoint: 'https://h'}", "s3.sts_endpoint", "https://h"},
+		{"s3: {" + store + ", sts_endpoint: 'https://h'}", "s3.sts_endpoint", "https://h"},
+		{"s3: {" + store + ", assume_roles: true, sts_endpoint: 'https://h/path'}", "s3.sts_endpoint", "https://h/path"},
+		{"s3: {" + store + ", assume_roles: true, sts_endpoint: 'http://h'}", "s3.sts_endpoint", "http://h"},
+		{"s3: {" + store + ", assume_roles: true, sts_endpoint: 'https://u:hush@h'}", "s3.sts_endpoint", "https://u:xxxxx@h"},
+		{"s3: {" + store + ", assume_roles: true, sts_endpoint: 'https://u:hush@h:x'}", "s3.sts_endpoint", "…"},
 		{"accounts: [{id: '1'}]", "accounts[0].id", "1"},
 		{"accounts: [{id: '111122223333'}, {id: '111122223333'}]", "accounts[1].id", "111122223333"},
 		{"accounts: [{guard_rails: [x]}]", "accounts[0].id", ""},

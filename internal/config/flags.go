@@ -60,6 +60,8 @@ func (c *Config) addFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.S3.Region, "s3-region", c.S3.Region, "its `REGION`")
 	fs.BoolVar(&c.S3.PathStyle, "s3-path-style", c.S3.PathStyle, "put the bucket in the path")
 	fs.StringVar(&c.S3.CredentialsFile, "s3-credentials-file", c.S3.CredentialsFile, "`FILE` with its credentials, in the AWS shared-credentials format")
+	fs.BoolVar(&c.S3.AssumeRoles, "s3-assume-roles", c.S3.AssumeRoles, "reach it in the job's role, by AssumeRole of its STS")
+	fs.StringVar(&c.S3.STSEndpoint, "s3-sts-endpoint", c.S3.STSEndpoint, "`URL` of its STS, if that is another")
 	fs.StringVar(&c.Egress.CAFile, "egress-ca-file", c.Egress.CAFile, "PEM `FILE` of more authorities for outgoing connections")
 	fs.Float64Var(&c.Throttle.Rate, "throttle-rate", c.Throttle.Rate, "requests a second that each account may make; 0 is no limit")
 	fs.IntVar(&c.Throttle.Burst, "throttle-burst", c.Throttle.Burst, "requests at once after a rest")

@@ -136,27 +136,44 @@ func (s S3) validate() error {
 			return &Error{"s3.path_style", "true", "nothing while s3.endpoint is not set"}
 		case s.CredentialsFile != "":
 			return &Error{"s3.credentials_file", s.CredentialsFile, "nothing while s3.endpoint is not set"}
+		case s.AssumeRoles:
+			return &Error{"s3.assume_roles", "true", "nothing while s3.endpoint is not set"}
+		case s.STSEndpoint != "":
+			return &Error{"s3.sts_endpoint", s.STSEndpoint, "nothing while s3.endpoint is not set"}
 		}
 		return nil
 	}
-	u, err := url.Parse(s.Endpoint)
-	if err != nil {
-		return &Error{"s3.endpoint", "…", "https://HOST[:PORT]"}
-	}
-	if u.User != nil {
-		return &Error{"s3.endpoint", u.Redacted(), "no user and password: they stand in s3.credentials_file"}
-	}
-	if u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http" {
-		return &Error{"s3.endpoint", s.Endpoint, "https://HOST[:PORT]"}
-	}
-	if u.Scheme == "http" && !loopback(u.Hostname()) {
-		return &Error{"s3.endpoint", s.Endpoint, "https://, or http:// on a loopback address"}
+	if err := validateEndpoint("s3.endpoint", s.Endpoint); err != nil {
+		return err
 	}
 	if s.Region != "" && !validRegion(s.Region) {
 		return &Error{"s3.region", s.Region, "an AWS Region such as us-east-1"}
 	}
 	if s.CredentialsFile == "" {
 		return &Error{"s3.credentials_file", "", "a file in the AWS shared-credentials format, with s3.endpoint"}
+	}
+	switch {
+	case s.STSEndpoint == "":
+		return nil
+	case !s.AssumeRoles:
+		return &Error{"s3.sts_endpoint", s.STSEndpoint, "nothing while s3.assume_roles is not set"}
+	}
+	return validateEndpoint("s3.sts_endpoint", s.STSEndpoint)
+}
+
+func validateEndpoint(key, value string) error {
+	u, err := url.Parse(value)
+	if err != nil {
+		return &Error{key, "…", "https://HOST[:PORT]"}
+	}
+	if u.User != nil {
+		return &Error{key, u.Redacted(), "no user and password: they stand in s3.credentials_file"}
+	}
+	if u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http" {
+		return &Error{key, value, "https://HOST[:PORT]"}
+	}
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
+		return &Error{key, value, "https://, or http:// on a loopback address"}
 	}
 	return nil
 }
