@@ -132,7 +132,7 @@ func (s *server) open() error {
 		return err
 	}
 	people := s.people
-	creds := &issuer{people: people}
+	creds := &issuer{people: people, ended: objects.forget}
 	s.queue = queue.New(s.records, queue.Options{
 		Region: cfg.Region, Credentials: creds, Log: s.log,
 		Retention: time.Duration(cfg.RetentionDays) * 24 * time.Hour,
@@ -155,7 +155,7 @@ func (s *server) open() error {
 			return plan.Check(j, s.worker.capabilities())
 		},
 		Engine: func() string { return s.worker.capabilities().Engine },
-		Probe:  (&prober{people.Sessions, s.probes}).probe,
+		Probe:  (&prober{people.Sessions, s.probes, creds.Revoke}).probe,
 	})
 	if err != nil {
 		return err

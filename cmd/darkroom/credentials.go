@@ -34,6 +34,8 @@ type issuer struct {
 	people *identity.Directory
 	// policy is asked for each job; nil denies every job.
 	policy inputPolicy
+	// ended is told of each session that ends before its time.
+	ended func(accessKeyID string)
 }
 
 // Issue implements queue.Credentials. The role is looked at anew: it may be another than when the job was submitted.
@@ -83,7 +85,10 @@ func (i *issuer) Issue(ctx context.Context, j *job.Job, epoch int64) (lease.Cred
 }
 
 // Revoke implements queue.Credentials.
-func (i *issuer) Revoke(accessKeyID string) { i.people.Sessions.Revoke(accessKeyID) }
+func (i *issuer) Revoke(accessKeyID string) {
+	i.people.Sessions.Revoke(accessKeyID)
+	i.ended(accessKeyID)
+}
 
 // statement is a statement of a session policy.
 type statement struct {

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"darkroom/internal/audit"
 	"darkroom/internal/blob"
@@ -20,6 +21,7 @@ import (
 	"darkroom/internal/config"
 	"darkroom/internal/egress"
 	"darkroom/internal/gateway"
+	"darkroom/internal/iam"
 	"darkroom/internal/identity"
 	"darkroom/internal/pki"
 	"darkroom/internal/secret"
@@ -29,6 +31,7 @@ import (
 type objects struct {
 	byAccount map[string]blob.Store
 	embedded  []io.Closer
+	roles     *s3.Roles // of the external endpoint; nil where role sessions have none of their own
 }
 
 // openObjects opens the stores of accounts, the main one first. The embedded store of the main account locks the data directory in both cases, so
@@ -60,11 +63,11 @@ func openObjects(cfg config.Config, accounts []string, master secret.Bytes) (*ob
 		}
 	}
 	if cfg.S3.Endpoint != "" {
-		external, err := externalStore(cfg)
+		external, roles, err := externalStore(cfg)
 		if err != nil {
 			return nil, errors.Join(err, o.Close())
 		}
-		o.byAccount[cfg.Account] = external
+		o.byAccount[cfg.Account], o.roles = external, roles
 	}
 	return o, nil
 }
@@ -77,6 +80,13 @@ func (o *objects) store(account string) (blob.Store, error) {
 	return nil, fmt.Errorf("account %s has no object store", account)
 }
 
+// forget drops what a role session that has ended had at the external endpoint.
+func (o *objects) forget(accessKeyID string) {
+	if o.roles != nil {
+		o.roles.Forget(accessKeyID)
+	}
+}
+
 // Close closes the embedded stores.
 func (o *objects) Close() error {
 	var err error
@@ -86,22 +96,52 @@ func (o *objects) Close() error {
 	return err
 }
 
-func externalStore(cfg config.Config) (blob.Store, error) {
+func externalStore(cfg config.Config) (blob.Store, *s3.Roles, error) {
 	door, err := newEgress(cfg.Egress)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	root, err := identity.ReadCredentials(cfg.S3.CredentialsFile)
 	if err != nil {
-		return nil, fmt.Errorf("read s3.credentials_file: %w", err)
+		return nil, nil, fmt.Errorf("read s3.credentials_file: %w", err)
 	}
 	region := cfg.S3.Region
 	if region == "" {
 		region = cfg.Region
 	}
-	return s3.New(s3.Options{
+	o := s3.Options{
 		Endpoint: cfg.S3.Endpoint, Region: region, PathStyle: cfg.S3.PathStyle, Credentials: staticCredentials(root), Client: door.Client(egress.Storage),
-	})
+	}
+	var roles *s3.Roles
+	if cfg.S3.AssumeRoles {
+		endpoint := cfg.S3.STSEndpoint
+		if endpoint == "" {
+			endpoint = cfg.S3.Endpoint
+		}
+		roles, err = s3.NewRoles(s3.RoleOptions{Endpoint: endpoint, Region: region, Credentials: o.Credentials, Client: door.Client(egress.Storage)})
+		if err != nil {
+			return nil, nil, err
+		}
+		o.Credentials = callerCredentials(o.Credentials, roles)
+	}
+	store, err := s3.New(o)
+	return store, roles, err
+}
+
+// callerCredentials signs the requests of role sessions as their role, and those of everybody else as the installation. The gateway has authenticated
+// and authorized them before.
+func callerCredentials(installation func(context.Context) (s3.Credentials, error), roles *s3.Roles) func(context.Context) (s3.Credentials, error) {
+	return func(ctx context.Context) (s3.Credentials, error) {
+		caller := gateway.Caller(ctx)
+		if caller.Type != iam.AssumedRole {
+			return installation(ctx)
+		}
+		session := s3.Session{AccessKeyID: caller.AccessKeyID, RoleARN: caller.RoleARN, Name: caller.ARN[strings.LastIndexByte(caller.ARN, '/')+1:]}
+		for _, p := range caller.Session {
+			session.Policies = append(session.Policies, p.Document()) // nothing is signed for one that cannot be read
+		}
+		return roles.Credentials(ctx, session)
+	}
 }
 
 func staticCredentials(root identity.Root) func(context.Context) (s3.Credentials, error) {

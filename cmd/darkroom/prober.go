@@ -20,6 +20,7 @@ import (
 type prober struct {
 	sessions *identity.Sessions
 	probes   *queue.Probes
+	revoke   func(accessKeyID string)
 }
 
 // probe implements api.Options.Probe.
@@ -37,7 +38,7 @@ func (p *prober) probe(ctx context.Context, caller iam.Principal, in plan.Input,
 	if err != nil {
 		return nil, err
 	}
-	defer p.sessions.Revoke(c.AccessKeyID)
+	defer p.revoke(c.AccessKeyID)
 	c.Schemes = schemes
 	answer, err := p.probes.Do(ctx, lease.Probe{URI: in.URI(), Credentials: c})
 	switch {
