@@ -56,7 +56,7 @@ func furnish(s *server, id, profile, name string) *house {
 	a.aws("s3", "mb", "s3://"+name)
 	h.upload = a.aws("s3api", "create-multipart-upload", "--bucket", "films", "--key", name+".part", "--query", "UploadId")
 	a.aws("iam", "create-role", "--role-name", name, "--assume-role-policy-document", policy(
-		`{"Effect":"Allow","Principal":{"Service":"mediaconvert.amazonaws.com","AWS":["111111111111","`+account+`","`+other+`"]},"Action":"sts:AssumeRole"}`))
+		`{"Effect":"Allow","Principal":{"Service":"mediaconvert.amazonaws.com","AWS":"*"},"Action":"sts:AssumeRole"}`))
 	a.aws("iam", "attach-role-policy", "--role-name", name, "--policy-arn", "arn:aws:iam::aws:policy/AmazonS3FullAccess")
 	a.aws("iam", "create-policy", "--policy-name", name, "--policy-document", policy(allow("mediaconvert:ListQueues", "*")))
 	a.aws("iam", "create-group", "--group-name", name)
@@ -253,6 +253,10 @@ func trespass(t *testing.T, p *person, own, stranger *house, has, hidden string)
 		{"iam:SimulatePrincipalPolicy", h.iam("user/" + hidden), []string{"iam", "simulate-principal-policy", "--policy-source-arn", h.iam("user/" + hidden), "--action-names", "s3:GetObject"}},
 	} {
 		p.denied(tt.action, tt.resource, bySilence, tt.command...)
+	}
+	// No role trusts the other account, by whatever name, and the one here that trusts everybody is not meant.
+	for _, trusted := range []string{h.id, h.iam("root"), h.iam("user/" + hidden), h.iam("role/" + hidden), "arn:aws:sts::" + h.id + ":assumed-role/" + hidden + "/cut"} {
+		p.refused("MalformedPolicyDocument", says("Invalid principal in policy"), "iam", "create-role", "--role-name", "x", "--assume-role-policy-document", trust(`"AWS":"`+trusted+`"`))
 	}
 	// Policies of the other account grant and bound nothing here.
 	for _, command := range [][]string{

@@ -36,18 +36,17 @@ func newPhone(admin *person, user string) *phone {
 	if err != nil {
 		admin.t.Fatal(err)
 	}
-	p := &phone{t: admin.t, serial: serial, seed: seed}
-	p.last = halfMinute() - 2
-	admin.aws("iam", "enable-mfa-device", "--user-name", user, "--serial-number", serial, "--authentication-code1", p.code(), "--authentication-code2", p.code())
+	p := &phone{t: admin.t, serial: serial, seed: seed, last: halfMinute()}
+	admin.aws("iam", "enable-mfa-device", "--user-name", user, "--serial-number", serial, "--authentication-code1", p.at(p.last-1), "--authentication-code2", p.at(p.last))
 	return p
 }
 
 // halfMinute is the number of the half minute since the epoch of Unix.
 func halfMinute() int64 { return time.Now().Unix() / 30 }
 
-// code is the next code that was not given out: the device's clock may be half a minute ahead.
+// code is the next code that was not given out: that of now or, if that was, of the next half minute, for the device's clock may be ahead.
 func (p *phone) code() string {
-	p.last++
+	p.last = max(p.last+1, halfMinute())
 	return p.at(p.last)
 }
 
@@ -308,7 +307,7 @@ func TestPolicies(t *testing.T) {
 	a.refused("NoSuchEntity", nil, "iam", "attach-user-policy", "--user-name", "mara", "--policy-arn", "arn:aws:iam::aws:policy/NoSuch")
 }
 
-var explanation = regexp.MustCompile(`'x-amzn-encoded-authorization-message': '([^']+)'`)
+var explanation = regexp.MustCompile(`(?i)'x-amzn-encoded-authorization-message': '([^']+)'`)
 
 // TestExplained hands the encoded message of a denial to somebody who may read it.
 func TestExplained(t *testing.T) {
