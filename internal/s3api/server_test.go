@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -68,7 +70,8 @@ func stores(s blob.Store) func(string) (blob.Store, error) {
 // peer is a server of the API over an encrypted directory, and its clients.
 type peer struct {
 	*httptest.Server
-	store blob.Store
+	store   blob.Store
+	gateway *gateway.Gateway
 }
 
 func (p *peer) root() *awss3.Client { return p.client(rootID) }
@@ -121,7 +124,7 @@ func newPeer(t testing.TB, wrap func(blob.Store) blob.Store) *peer {
 			t.Error(err)
 		}
 	})
-	return &peer{server, store}
+	return &peer{server, store, g}
 }
 
 // TestConformance runs the suite of stores through everything: the client driver, TLS, signatures, the API, the encrypted directory.
@@ -145,6 +148,57 @@ func TestNewNeeds(t *testing.T) {
 	for _, o := range []s3api.Options{{}, {Region: "r"}, {Stores: stores(nil)}} {
 		if _, err := s3api.New(o); err == nil {
 			t.Errorf("%+v was taken", o)
+		}
+	}
+}
+
+// roleless is a store whose endpoint has trouble with the caller's role.
+type roleless struct{ blob.Store }
+
+const roleTrouble = "The role r has a problem at the object store's endpoint h: no."
+
+func (roleless) Head(context.Context, string, string, blob.Conditions) (blob.Info, error) {
+	return blob.Info{}, fmt.Errorf("head object: %w", &blob.RoleError{Message: roleTrouble})
+}
+
+func (roleless) Get(context.Context, string, string, *blob.Range, blob.Conditions) (*blob.Object, error) {
+	return nil, fmt.Errorf("get object: %w", &blob.RoleError{Message: roleTrouble})
+}
+
+// TestRoleErrors: what is wrong with a role is told to the worker alone, which believes it of the control plane alone.
+func TestRoleErrors(t *testing.T) {
+	t.Parallel()
+	p := newPeer(t, func(s blob.Store) blob.Store { return roleless{s} })
+	inside := httptest.NewServer(p.gateway.InternalHandler())
+	t.Cleanup(inside.Close)
+	for _, tt := range []struct {
+		name              string
+		server            *httptest.Server
+		asWorker, message bool
+	}{
+		{"worker", inside, true, true},
+		{"inside, but no worker's client", inside, false, false},
+		{"outside", p.Server, true, false},
+	} {
+		store, err := s3.New(s3.Options{
+			Endpoint: tt.server.URL, Region: region, PathStyle: true, Client: tt.server.Client(), RoleErrors: tt.asWorker,
+			Credentials: func(context.Context) (s3.Credentials, error) {
+				return s3.Credentials{AccessKeyID: rootID, SecretAccessKey: secret.New([]byte(testSecret))}, nil
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, head := store.Head(t.Context(), "films", "k", blob.Conditions{})
+		_, get := store.Get(t.Context(), "films", "k", nil, blob.Conditions{})
+		for _, err := range []error{head, get} {
+			var role *blob.RoleError
+			if !errors.Is(err, blob.ErrAccessDenied) || errors.As(err, &role) != tt.message || tt.message && role.Message != roleTrouble {
+				t.Errorf("%s: got %v", tt.name, err)
+			}
+			if !tt.message && strings.Contains(err.Error(), "endpoint h") {
+				t.Errorf("%s: got %v, want nothing of the endpoint", tt.name, err)
+			}
 		}
 	}
 }
