@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
@@ -71,10 +72,14 @@ const (
 	pathCharacters = hostCharacters + "_~/!&'()+,;=:@%"
 )
 
-// validIssuer says whether the address of a provider, without its https://, is one: a host, and maybe a path. Neither user, port, query nor
-// fragment can be in it (CreateOpenIDConnectProvider, Url).
+// validIssuer says whether the address of a provider, without its https://, is one: a host, maybe a port, and maybe a path. Neither user, query nor
+// fragment can be in it (CreateOpenIDConnectProvider, Url). AWS takes no port; providers of one's own often have one.
 func validIssuer(name string) bool {
 	host, path, _ := strings.Cut(name, "/")
+	host, port, hasPort := strings.Cut(host, ":")
+	if n, err := strconv.ParseUint(port, 10, 16); hasPort && (err != nil || n == 0 || port != strconv.FormatUint(n, 10)) {
+		return false
+	}
 	outside := func(set string) func(rune) bool { return func(c rune) bool { return !strings.ContainsRune(set, c) } }
 	return host != "" && !strings.ContainsFunc(host, outside(hostCharacters)) && !strings.ContainsFunc(path, outside(pathCharacters)) &&
 		!slices.Contains(strings.Split(host, "."), "") && !slices.ContainsFunc(strings.Split(path, "/"), func(p string) bool { return p == "." || p == ".." })

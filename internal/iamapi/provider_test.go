@@ -52,7 +52,8 @@ func TestOpenIDConnectProviders(t *testing.T) {
 		must(d.root.DeleteOpenIDConnectProvider(ctx, &sdk.DeleteOpenIDConnectProviderInput{OpenIDConnectProviderArn: &arn}))(t)
 	}
 	refused(t, "deleted", is(d.root.GetOpenIDConnectProvider(ctx, &sdk.GetOpenIDConnectProviderInput{OpenIDConnectProviderArn: &arn})), "NoSuchEntity", arn)
-	// None is needed.
+	// Neither thumbprint nor client is needed, and a port may be there.
+	must(d.root.CreateOpenIDConnectProvider(ctx, &sdk.CreateOpenIDConnectProviderInput{Url: aws.String("https://id.example.org:8443/a")}))(t)
 	must(d.root.CreateOpenIDConnectProvider(ctx, &sdk.CreateOpenIDConnectProviderInput{Url: aws.String("https://id.example.org/")}))(t)
 }
 
@@ -68,7 +69,8 @@ func TestOpenIDConnectProviderRefuses(t *testing.T) {
 	}
 	generation := d.generation()
 	for _, url := range []string{
-		"https://", "http://id.example.org", "id.example.org", "HTTPS://id.example.org", "https://id.example.org:8443", "https://ann@id.example.org", "https://ann:x@id.example.org",
+		"https://", "http://id.example.org", "id.example.org", "HTTPS://id.example.org", "https://id.example.org:", "https://id.example.org:0", "https://id.example.org:65536",
+		"https://id.example.org:08443", "https://id.example.org:8443:1", "https://:8443", "https://ann@id.example.org", "https://ann:x@id.example.org",
 		"https://id.example.org?x=y", "https://id.example.org/?x", "https://id.example.org/#x", "https://id.example.org#x", "https:///realm", "https://id..example.org", "https://.example.org",
 		"https://example.org.", "https://id.example.org/a b", "https://id.example.org/*", "https://*.example.org", "https://id.example.org/${aws:username}", "https://id.exämple.org",
 		"https://id.example.org/a/../b", "https://id.example.org/./a", `https://id.example.org/a\b`, "https://[::1]/", "https://id.example.org/\x00", " https://id.example.org",
