@@ -72,6 +72,12 @@ func (p *phone) wrong() string {
 	}
 }
 
+// resume is a person in a session of their own, which has no name.
+func (p *person) resume(session *person) *person {
+	session.t, session.arn = p.t, p.arn
+	return session
+}
+
 // TestMFA asks for a second factor in policies, and takes each code once.
 func TestMFA(t *testing.T) {
 	t.Parallel()
@@ -89,15 +95,14 @@ func TestMFA(t *testing.T) {
 			return append(token, "--serial-number", device.serial, "--token-code", code)
 		}
 		p.denied("mediaconvert:GetQueue", mc("queues/Default"), byNobody, get...)
-		bare := s.session(p.aws(token...)).in(t)
-		bare.arn = p.arn
+		bare := p.resume(s.session(p.aws(token...)))
 		bare.denied("mediaconvert:GetQueue", mc("queues/Default"), byNobody, get...)
 		bare.denied("mediaconvert:ListQueues", "*", byNobody, "mediaconvert", "list-queues")
 		p.refused("AccessDenied", says(failed), shown(device.wrong())...)
 		p.refused("AccessDenied", says(failed), shown(device.at(device.last))...) // it was taken when the device was enabled
 		p.refused("ValidationError", nil, append(token, "--token-code", "123456")...)
 		used := device.code()
-		q := s.session(p.aws(shown(used)...)).in(t)
+		q := p.resume(s.session(p.aws(shown(used)...)))
 		q.aws(get...)
 		q.aws("mediaconvert", "list-queues")
 		if got := q.aws("sts", "get-caller-identity", "--query", "Arn"); got != p.arn {
@@ -118,8 +123,7 @@ func TestMFA(t *testing.T) {
 		p := s.user("dora", policy(allow("mediaconvert:*", "*"), deny("mediaconvert:*", "*", `"BoolIfExists":{"aws:MultiFactorAuthPresent":"false"}`))).in(t)
 		device := newPhone(s.admin().in(t), "dora")
 		p.denied("mediaconvert:GetQueue", mc("queues/Default"), byIdentity, get...)
-		bare := s.session(p.aws("--output", "json", "sts", "get-session-token")).in(t)
-		bare.arn = p.arn
+		bare := p.resume(s.session(p.aws("--output", "json", "sts", "get-session-token")))
 		bare.denied("mediaconvert:GetQueue", mc("queues/Default"), byIdentity, get...)
 		s.session(p.aws("--output", "json", "sts", "get-session-token", "--serial-number", device.serial, "--token-code", device.code())).in(t).aws(get...)
 	})
