@@ -65,6 +65,9 @@ type Denied struct {
 }
 
 func (d *Denied) Error() string {
+	if d.Principal.Type == WebIdentity {
+		return "Not authorized to perform " + d.Check.Action // and nothing of who it is, which a provider says and nobody here
+	}
 	text := fmt.Sprintf("User: %s is not authorized to perform: %s", d.Principal.ARN, d.Check.Action)
 	if d.Check.Resource != "*" && d.Check.Resource != "" {
 		text += " on resource: " + d.Check.Resource

@@ -73,4 +73,9 @@ func TestDenied(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", tt.name, err, tt.want)
 		}
 	}
+	// Whom a provider vouches for is told in other words.
+	vouched := Check{Action: "sts:AssumeRoleWithWebIdentity", Resource: role}
+	if got := (&Denied{Principal{Type: WebIdentity, ARN: "x"}, vouched, Decision{Source: Resource}}).Error(); got != "Not authorized to perform sts:AssumeRoleWithWebIdentity" {
+		t.Errorf("a web identity: got %q", got)
+	}
 }
