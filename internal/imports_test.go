@@ -24,7 +24,7 @@ var order = []string{
 	// pure: one package for each specification
 	"sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls",
 	// doors: each the only way to one outside thing
-	"sandbox", "secret/keyfile", "egress", "origin", "blob", "blob/blobtest", "blob/plain", "blob/dir", "blob/s3", "audit", "store", "store/storetest", "store/sqlite", "pki",
+	"sandbox", "secret/keyfile", "egress", "origin", "blob", "blob/blobtest", "blob/plain", "blob/dir", "blob/s3", "audit", "store", "store/storetest", "store/sqlite", "registry", "pki",
 	// engines
 	"identity", "queue", "queue/queuetest", "packager", "worker",
 	// faces

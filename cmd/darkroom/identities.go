@@ -34,7 +34,7 @@ func accountIDs(cfg config.Config) []string {
 
 // openIdentities opens who there is in each account, and makes what an account has from its first day. The key pairs that are made stand in the
 // credentials file: those of the main account under the profiles default (its root) and admin, those of another account under its id and ID-admin.
-func openIdentities(cfg config.Config, records store.Identities, master secret.Bytes, log *slog.Logger) (*identity.Directory, error) {
+func openIdentities(cfg config.Config, records store.Registries, master secret.Bytes, log *slog.Logger) (*identity.Directory, error) {
 	o := identity.Options{Store: records, Master: master, Log: log, Now: time.Now}
 	for _, id := range accountIDs(cfg) {
 		a := identity.Account{ID: id}

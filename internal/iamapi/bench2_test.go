@@ -25,6 +25,7 @@ import (
 	"darkroom/internal/iamapi"
 	"darkroom/internal/identity"
 	"darkroom/internal/secret"
+	"darkroom/internal/store"
 	"darkroom/internal/store/sqlite"
 )
 
@@ -119,7 +120,7 @@ func (d *desk) session() *sdk.Client {
 // generation is how often the identities of the account have changed.
 func (d *desk) generation() int64 {
 	d.Helper()
-	n, err := d.records.Generation(d.Context(), account)
+	n, err := d.records.Generation(d.Context(), store.Registry{Name: "identities", Account: account})
 	if err != nil {
 		d.Fatal(err)
 	}

@@ -1,8 +1,8 @@
 // Package identity knows who an access key belongs to and what they may do: users, groups, roles and their policies, which are kept in the
 // records, the account root, whose key pair is kept in a file, and sessions.
 //
-// What is recorded of an account is held in memory as an immutable View. At most verifyEvery after another process has changed it, a view is read
-// anew before it is used again; where that cannot be found out, everybody is unknown.
+// What is recorded of an account is held in memory as an immutable View (see package registry); where it cannot be found out whether a view is
+// still so, everybody is unknown.
 package identity
 
 import (
@@ -13,24 +13,18 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"darkroom/internal/arn"
 	"darkroom/internal/iam"
+	"darkroom/internal/registry"
 	"darkroom/internal/secret"
 	"darkroom/internal/sigv4"
 	"darkroom/internal/store"
 )
 
-// verifyEvery is how long a view is used without asking whether it is still so.
-const verifyEvery = 500 * time.Millisecond
-
-// maxStale is how often a change is tried that others overtake.
-const maxStale = 8
-
 // ErrNoAccount is returned for an account that the installation does not have.
-var ErrNoAccount = errors.New("the installation has no such account")
+var ErrNoAccount = registry.ErrNoAccount
 
 // Account is an account of the installation.
 type Account struct {
@@ -43,7 +37,7 @@ type Account struct {
 // Options are what a Directory works with. All but Now are needed.
 type Options struct {
 	Accounts []Account // the first one is the main account
-	Store    store.Identities
+	Store    store.Registries
 	// Master is the key that secrets and session tokens are sealed under.
 	Master secret.Bytes
 	Log    *slog.Logger
@@ -52,7 +46,7 @@ type Options struct {
 
 // Directory finds the owner of an access key, and changes who there is. It is safe for concurrent use.
 type Directory struct {
-	store  store.Identities
+	views  *registry.Views[*View]
 	now    func() time.Time
 	log    *slog.Logger
 	sealer *secret.Sealer
@@ -61,20 +55,11 @@ type Directory struct {
 	Sessions *Sessions
 
 	order    []string
-	accounts map[string]*accountState
-	roots    map[string]*accountState // by access key id of the root
-	owners   sync.Map                 // account by access key id of a user, as far as it is known
+	accounts map[string]*Account
+	roots    map[string]*Account // by access key id of the root
+	owners   sync.Map            // account by access key id of a user, as far as it is known
 	uses     uses
 	guesses  guesses
-}
-
-// accountState is an account with its view of the moment.
-type accountState struct {
-	Account
-	view atomic.Pointer[View]
-	// mu is held while the view is verified, read anew or changed; never while a request only uses it.
-	mu    sync.Mutex
-	heard atomic.Int64 // when the view was last known to be so, in nanoseconds of the clock
 }
 
 // New returns a directory. Nothing is read yet: Prepare makes what an account has from its first day.
@@ -86,7 +71,7 @@ func New(o Options) (*Directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Directory{store: o.Store, now: o.Now, log: o.Log, sealer: sealer, accounts: make(map[string]*accountState), roots: make(map[string]*accountState)}
+	d := &Directory{now: o.Now, log: o.Log, sealer: sealer, accounts: make(map[string]*Account), roots: make(map[string]*Account)}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -94,8 +79,7 @@ func New(o Options) (*Directory, error) {
 		return nil, err
 	}
 	for _, a := range o.Accounts {
-		s := &accountState{Account: a}
-		s.heard.Store(-int64(time.Hour))
+		s := &a
 		if d.accounts[a.ID] != nil || !isAccount(a.ID) {
 			return nil, fmt.Errorf("the account %q is given twice or has not 12 digits", a.ID)
 		}
@@ -109,7 +93,8 @@ func New(o Options) (*Directory, error) {
 	}
 	d.Sessions = &Sessions{directory: d, open: make(map[string]session)}
 	d.uses.init()
-	return d, nil
+	d.views, err = registry.New(registry.Options[*View]{Name: "identities", Accounts: d.order, Store: o.Store, Read: d.read, Now: o.Now})
+	return d, err
 }
 
 func isAccount(id string) bool {
@@ -119,51 +104,16 @@ func isAccount(id string) bool {
 // Accounts returns the accounts of the installation, the main one first.
 func (d *Directory) Accounts() []string { return slices.Clone(d.order) }
 
-// View returns who there is in an account. It is at most verifyEvery old where another process changes the records, and never older than
-// what this process changed.
+// View returns who there is in an account. It is at most registry.VerifyEvery old where another process changes the records, and never older
+// than what this process changed.
 func (d *Directory) View(ctx context.Context, account string) (*View, error) {
-	s := d.accounts[account]
-	if s == nil {
-		return nil, ErrNoAccount
-	}
-	if v := s.view.Load(); v != nil && d.fresh(s) {
-		return v, nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if v := s.view.Load(); v != nil && d.fresh(s) {
-		return v, nil
-	}
-	return d.verify(ctx, s)
+	return d.views.View(ctx, account)
 }
 
-// fresh says whether the view was verified a short time ago. A clock that was set back makes nothing fresh.
-func (d *Directory) fresh(s *accountState) bool {
-	age := d.now().UnixNano() - s.heard.Load()
-	return age >= 0 && age < int64(verifyEvery)
-}
-
-// verify asks the records whether the view is still so, and reads it anew if not. s.mu is held.
-func (d *Directory) verify(ctx context.Context, s *accountState) (*View, error) {
-	ctx = context.WithoutCancel(ctx) // others wait for the answer too
-	asked := d.now().UnixNano()
-	v := s.view.Load()
-	if v != nil {
-		n, err := d.store.Generation(ctx, s.ID)
-		if err != nil {
-			return nil, fmt.Errorf("ask for the generation of identities: %w", err)
-		}
-		if n == v.generation {
-			s.heard.Store(asked)
-			return v, nil
-		}
-	}
-	records, n, err := d.store.LoadIdentities(ctx, s.ID)
-	if err != nil {
-		return nil, fmt.Errorf("read the identities: %w", err)
-	}
+// read makes the view of the records of an account.
+func (d *Directory) read(account string, generation int64, entries []store.Entry) (*View, error) {
 	all := make(map[Kind]map[string]*Entity)
-	for _, r := range records {
+	for _, r := range entries {
 		if Kind(r.Kind) == useKind {
 			d.uses.load(r)
 			continue
@@ -172,7 +122,7 @@ func (d *Directory) verify(ctx context.Context, s *accountState) (*View, error) 
 		if err := json.Unmarshal(r.Record, e); err != nil {
 			return nil, fmt.Errorf("read the record of %s %s: %w", r.Kind, r.ID, err)
 		}
-		if err := d.prepare(s.ID, e); err != nil {
+		if err := d.prepare(account, e); err != nil {
 			return nil, err
 		}
 		if all[e.Kind] == nil {
@@ -180,18 +130,16 @@ func (d *Directory) verify(ctx context.Context, s *accountState) (*View, error) 
 		}
 		all[e.Kind][e.ID] = e
 	}
-	v = newView(s.ID, n, all)
-	d.publish(s, v, asked)
-	return v, nil
+	return d.show(account, generation, all), nil
 }
 
-// publish makes a view the one in use. s.mu is held.
-func (d *Directory) publish(s *accountState, v *View, asked int64) {
+// show makes the view of entities that are compiled.
+func (d *Directory) show(account string, generation int64, all map[Kind]map[string]*Entity) *View {
+	v := newView(account, generation, all)
 	for id := range v.byKey {
-		d.owners.Store(id, s.ID)
+		d.owners.Store(id, account)
 	}
-	s.view.Store(v)
-	s.heard.Store(asked)
+	return v
 }
 
 // prepare makes a record ready for use: its documents compiled, its secrets opened.
@@ -216,45 +164,19 @@ func bound(account, owner, id string) []byte {
 // Change lets do change who there is in an account, and records the change durably, before anybody sees it. An error of do is returned and nothing
 // is changed. do may run more than once, and must not keep the view.
 func (d *Directory) Change(ctx context.Context, account string, do func(*View) error) error {
-	s := d.accounts[account]
-	if s == nil {
-		return ErrNoAccount
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for range maxStale {
-		base, err := d.verify(ctx, s)
-		if err != nil {
-			return err
-		}
+	return d.views.Change(ctx, account, func(base *View) (registry.Change[*View], error) {
 		next := base.begin()
 		if err := do(next); err != nil {
-			return err
-		}
-		if len(next.changed) == 0 && len(next.dropped) == 0 {
-			return nil
+			return registry.Change[*View]{}, err
 		}
 		for e := range next.changed {
 			if err := d.prepare(account, e); err != nil {
-				return err
+				return registry.Change[*View]{}, err
 			}
 		}
 		put, drop, err := next.records()
-		if err != nil {
-			return err
-		}
-		asked := d.now().UnixNano()
-		n, err := d.store.ChangeIdentities(ctx, account, base.generation, put, drop)
-		if errors.Is(err, store.ErrStale) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("record the change of identities: %w", err)
-		}
-		d.publish(s, newView(account, n, next.byID), asked)
-		return nil
-	}
-	return fmt.Errorf("record the change of identities: %w", store.ErrStale)
+		return registry.Change[*View]{Put: put, Drop: drop, Next: func(n int64) *View { return d.show(account, n, next.byID) }}, err
+	})
 }
 
 // NewAccessKey makes an access key for a user, whose secret is returned here and never again.
@@ -307,7 +229,7 @@ func (d *Directory) HasRootKey(account string) bool {
 	return s != nil && d.roots[s.Root.AccessKeyID] == s
 }
 
-func (d *Directory) root(s *accountState, accessKeyID string) iam.Principal {
+func (d *Directory) root(s *Account, accessKeyID string) iam.Principal {
 	return iam.Principal{
 		Type: iam.Root, Account: s.ID, ARN: arn.Root(s.ID), UserID: s.ID, AccessKeyID: accessKeyID, GuardRails: s.GuardRails,
 	}

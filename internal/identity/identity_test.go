@@ -15,6 +15,7 @@ import (
 
 	"darkroom/internal/arn"
 	"darkroom/internal/iam"
+	"darkroom/internal/registry"
 	"darkroom/internal/secret"
 	"darkroom/internal/store"
 	"darkroom/internal/store/sqlite"
@@ -47,7 +48,7 @@ func (c *clock) add(d time.Duration) {
 
 // flaky is a store that can be made to fail, and counts how often it is read.
 type flaky struct {
-	store.Identities
+	store.Registries
 	mu    sync.Mutex
 	err   error
 	reads int
@@ -72,18 +73,18 @@ func (f *flaky) count() int {
 	return f.reads
 }
 
-func (f *flaky) Generation(ctx context.Context, a string) (int64, error) {
+func (f *flaky) Generation(ctx context.Context, a store.Registry) (int64, error) {
 	if err := f.read(); err != nil {
 		return 0, err
 	}
-	return f.Identities.Generation(ctx, a)
+	return f.Registries.Generation(ctx, a)
 }
 
-func (f *flaky) LoadIdentities(ctx context.Context, a string) ([]store.Identity, int64, error) {
+func (f *flaky) LoadRegistry(ctx context.Context, a store.Registry) ([]store.Entry, int64, error) {
 	if err := f.read(); err != nil {
 		return nil, 0, err
 	}
-	return f.Identities.LoadIdentities(ctx, a)
+	return f.Registries.LoadRegistry(ctx, a)
 }
 
 // world is the records, and a clock; directories over them are replicas of one installation.
@@ -101,6 +102,20 @@ func newWorld(t *testing.T) *world {
 	}
 	t.Cleanup(func() { s.Close() })
 	return &world{t, s, &clock{now: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}}
+}
+
+// people is the registry of an account's identities.
+func people(account string) store.Registry {
+	return store.Registry{Name: "identities", Account: account}
+}
+
+func (w *world) generation(account string) int64 {
+	w.t.Helper()
+	n, err := w.records.Generation(w.t.Context(), people(account))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return n
 }
 
 // replica opens a directory of two accounts.
@@ -329,7 +344,7 @@ func TestReplicas(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	one := w.replica(nil)
-	f := &flaky{Identities: w.records}
+	f := &flaky{Registries: w.records}
 	two := w.replica(func(o *Options) { o.Store = f })
 	_, k, _ := addUser(t, one, account, "ann", allowAll)
 	if known, allowed := may(t, two, k.ID, "", "mediaconvert:GetPolicy", "*"); !known || !allowed {
@@ -348,14 +363,14 @@ func TestReplicas(t *testing.T) {
 	if _, allowed := may(t, one, k.ID, "", "mediaconvert:GetPolicy", "*"); allowed {
 		t.Error("the replica that made the change does not obey it")
 	}
-	w.clock.add(verifyEvery)
+	w.clock.add(registry.VerifyEvery)
 	if known, allowed := may(t, two, k.ID, "", "mediaconvert:GetPolicy", "*"); !known || allowed {
 		t.Error("a policy that was taken away still allows", known, allowed)
 	}
 	if err := one.Change(t.Context(), account, func(v *View) error { v.Edit(v.Get(User, "ann")).Keys = nil; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	w.clock.add(verifyEvery)
+	w.clock.add(registry.VerifyEvery)
 	if known, _ := may(t, two, k.ID, "", "mediaconvert:GetPolicy", "*"); known {
 		t.Error("a key that was deleted is known")
 	}
@@ -371,11 +386,11 @@ func TestReplicas(t *testing.T) {
 func TestRecordsThatDoNotAnswer(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	f := &flaky{Identities: w.records}
+	f := &flaky{Registries: w.records}
 	d := w.replica(func(o *Options) { o.Store = f })
 	_, k, _ := addUser(t, d, account, "ann", allowAll)
 	f.fail(errors.New("no answer"))
-	w.clock.add(verifyEvery)
+	w.clock.add(registry.VerifyEvery)
 	if key, who, err := d.Find(t.Context(), k.ID, ""); err == nil || key != nil || who.Type != 0 {
 		t.Errorf("got %v %+v %v", key, who, err)
 	}
@@ -416,7 +431,7 @@ func TestTamperedRecords(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.records.ChangeIdentities(t.Context(), account, v.generation, put, nil); err != nil {
+		if _, err := w.records.ChangeRegistry(t.Context(), people(account), w.generation(account), put, nil); err != nil {
 			t.Fatal(err)
 		}
 		if key, _, err := w.replica(nil).Find(t.Context(), k.ID, ""); err == nil || key != nil || strings.Contains(err.Error(), "secret cut") {
@@ -424,7 +439,7 @@ func TestTamperedRecords(t *testing.T) {
 		}
 	}
 	w := newWorld(t)
-	if _, err := w.records.ChangeIdentities(t.Context(), account, 0, []store.Identity{{Kind: "user", ID: "x", Record: []byte("{")}}, nil); err != nil {
+	if _, err := w.records.ChangeRegistry(t.Context(), people(account), 0, []store.Entry{{Kind: "user", ID: "x", Record: []byte("{")}}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.replica(nil).View(t.Context(), account); err == nil {
@@ -438,7 +453,7 @@ func TestSecretsAtRest(t *testing.T) {
 	w := newWorld(t)
 	d := w.replica(nil)
 	_, k, plain := addUser(t, d, account, "ann", allowAll)
-	all, _, err := w.records.LoadIdentities(t.Context(), account)
+	all, _, err := w.records.LoadRegistry(t.Context(), people(account))
 	if err != nil || len(all) == 0 {
 		t.Fatal(all, err)
 	}
@@ -530,7 +545,7 @@ func TestChangesAtOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	w.clock.add(verifyEvery)
+	w.clock.add(registry.VerifyEvery)
 	for _, d := range replicas {
 		if v, err := d.View(t.Context(), account); err != nil || v.Count(User) != 40 {
 			t.Errorf("%d users, %v", v.Count(User), err)

@@ -195,7 +195,7 @@ func (d *Directory) resume(ctx context.Context, s session) (*sigv4.Key, iam.Prin
 }
 
 // session returns the principal of a session.
-func (v *View) session(d *Directory, a *accountState, s *session) (iam.Principal, bool) {
+func (v *View) session(d *Directory, a *Account, s *session) (iam.Principal, bool) {
 	about := &s.about
 	var p iam.Principal
 	if about.Kind == "" {

@@ -37,7 +37,7 @@ func (u *uses) init() {
 	u.last, u.fresh, u.wake = make(map[string]Use), make(map[string]bool), make(chan struct{}, 1)
 }
 
-func (u *uses) load(r store.Identity) {
+func (u *uses) load(r store.Entry) {
 	var use Use
 	if json.Unmarshal(r.Record, &use) != nil {
 		return // it is only told to people
@@ -93,18 +93,18 @@ func (d *Directory) Run(ctx context.Context) error {
 func (d *Directory) flush(ctx context.Context) {
 	u := &d.uses
 	u.mu.Lock()
-	records := make(map[string][]store.Identity)
+	records := make(map[string][]store.Entry)
 	for id := range u.fresh {
 		use := u.last[id]
 		text, err := json.Marshal(use)
 		if err == nil {
-			records[use.Account] = append(records[use.Account], store.Identity{Kind: string(useKind), ID: id, Record: text})
+			records[use.Account] = append(records[use.Account], store.Entry{Kind: string(useKind), ID: id, Record: text})
 		}
 	}
 	clear(u.fresh)
 	u.mu.Unlock()
 	for account, all := range records {
-		if err := d.store.NoteIdentities(ctx, account, all); err != nil {
+		if err := d.views.Note(ctx, account, all); err != nil {
 			d.log.Error("record the use of keys", "err", fmt.Sprint(err))
 		}
 	}

@@ -17,7 +17,7 @@ import (
 // Directory.Change, which may change the view that it is given.
 type View struct {
 	account    string
-	generation int64
+	generation int64 // of the records
 	byID       map[Kind]map[string]*Entity
 	byName     map[Kind]map[string]*Entity // names folded
 	byKey      map[string]*Entity          // the users, by access key id
@@ -292,16 +292,16 @@ func (v *View) begin() *View {
 }
 
 // records returns what a change writes and drops.
-func (v *View) records() (put, drop []store.Identity, err error) {
+func (v *View) records() (put, drop []store.Entry, err error) {
 	for e := range v.changed {
 		text, err := json.Marshal(e)
 		if err != nil {
 			return nil, nil, fmt.Errorf("write the record of a %s: %w", e.Kind, err)
 		}
-		put = append(put, store.Identity{Kind: string(e.Kind), ID: e.ID, Record: text})
+		put = append(put, store.Entry{Kind: string(e.Kind), ID: e.ID, Record: text})
 	}
 	for e := range v.dropped {
-		drop = append(drop, store.Identity{Kind: string(e.Kind), ID: e.ID})
+		drop = append(drop, store.Entry{Kind: string(e.Kind), ID: e.ID})
 	}
 	return put, drop, nil
 }

@@ -91,7 +91,7 @@ type Store interface {
 	Forget(ctx context.Context, before time.Time, limit int) (forgotten int, err error)
 
 	Resources
-	Identities
+	Registries
 
 	// Events returns events after a sequence number, in order. Acknowledge forgets those up to one.
 	Events(ctx context.Context, after int64, limit int) ([]Event, error)
