@@ -31,6 +31,7 @@ import (
 	"darkroom/internal/queryapi"
 	"darkroom/internal/queue"
 	"darkroom/internal/s3api"
+	"darkroom/internal/sandbox"
 	"darkroom/internal/secret"
 	"darkroom/internal/secret/keyfile"
 	"darkroom/internal/store/sqlite"
@@ -63,8 +64,11 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	case errors.As(err, &wrong), err != nil:
 		return &usageError{err.Error()}
 	}
-	// Whatever is made from here on is its owner's alone.
+	// Whatever is made from here on is its owner's alone; so is what is in memory, where the keys are.
 	syscall.Umask(0o077)
+	if err := sandbox.Guard(true); err != nil {
+		return err
+	}
 	log := logger(stderr, cfg.Level())
 	if cfg.InsecureHTTP {
 		if err := gateway.CheckInsecure(cfg.Listen); err != nil {

@@ -55,6 +55,10 @@ func main() {
 	if sandbox.IsInit() {
 		sandbox.Init()
 	}
+	if err := sandbox.Guard(false); err != nil { // films and keys do not go into core dumps
+		fmt.Fprintf(os.Stderr, "darkroom: %v\n", err)
+		os.Exit(exitFailed)
+	}
 	os.Exit(start(os.Args[1:], os.Stdout, os.Stderr))
 }
 
