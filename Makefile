@@ -14,8 +14,8 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 
 .PHONY: build
-build: ## build bin/darkroom, one static binary
-	CGO_ENABLED=0 $(GO) build -trimpath -o bin/darkroom ./cmd/darkroom
+build: ## build bin/darkroom, one static binary; FIPS=1 builds it with Go's certified cryptographic module
+	CGO_ENABLED=0 $(if $(FIPS),GOFIPS140=certified) $(GO) build -trimpath -o $(or $(OUT),bin/darkroom) ./cmd/darkroom
 
 .PHONY: deps-demo
 deps-demo:

@@ -126,6 +126,7 @@ func absent(t *testing.T, what string) {
 // server is a running darkroom.
 type server struct {
 	t    *testing.T
+	bin  string // the program
 	data string
 	args []string
 	url  string
@@ -155,8 +156,14 @@ func (l *lockedBuffer) String() string {
 // serve starts a server on a directory of its own and stops it with the test.
 func serve(t *testing.T, args ...string) *server {
 	t.Helper()
+	return serveBinary(t, binary, args...)
+}
+
+// serveBinary is serve of a program.
+func serveBinary(t *testing.T, program string, args ...string) *server {
+	t.Helper()
 	need(t, "ffmpeg")
-	s := &server{t: t, data: filepath.Join(t.TempDir(), "data"), args: args}
+	s := &server{t: t, bin: program, data: filepath.Join(t.TempDir(), "data"), args: args}
 	s.start()
 	t.Cleanup(func() {
 		if s.cmd != nil {
@@ -172,7 +179,7 @@ func serve(t *testing.T, args ...string) *server {
 func (s *server) start() {
 	s.t.Helper()
 	s.log = &lockedBuffer{}
-	s.cmd = exec.Command(binary, append([]string{"serve", "--data", s.data, "--listen", "127.0.0.1:0"}, s.args...)...)
+	s.cmd = exec.Command(s.bin, append([]string{"serve", "--data", s.data, "--listen", "127.0.0.1:0"}, s.args...)...)
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {

@@ -35,6 +35,7 @@ func doctor(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		fmt.Fprintf(stdout, "  %-20s %s\n", l.Layer, state)
 	}
 	fmt.Fprintf(stdout, "  %-20s %d\n", "landlock version", report.LandlockABI)
+	fmt.Fprintf(stdout, "cryptography\n  %-20s %s\n", "FIPS 140-3", fipsMode())
 	ef.require = false
 	e, err := newEngine(ctx, ef)
 	if err != nil {

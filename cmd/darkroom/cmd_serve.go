@@ -69,7 +69,11 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := sandbox.Guard(true); err != nil {
 		return err
 	}
+	if err := checkFIPS(cfg); err != nil {
+		return err
+	}
 	log := logger(stderr, cfg.Level())
+	log.Info("cryptography", "fips", fipsMode())
 	if cfg.InsecureHTTP {
 		if err := gateway.CheckInsecure(cfg.Listen); err != nil {
 			return &usageError{err.Error()}

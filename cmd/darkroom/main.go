@@ -36,7 +36,7 @@ var commands = []command{
 	{"lint", "judge a job without a server: what is invalid, not offered, or unwise", lint, false},
 	{"policy", "judge, explain or simulate IAM policies without a server", policy, false},
 	{"probe", "say what is in a media file", probe, false},
-	{"doctor", "say what this machine offers: sandbox, ffmpeg", doctor, false},
+	{"doctor", "say what this machine offers: sandbox, cryptography, ffmpeg", doctor, false},
 	{"version", "print the version", version, false},
 	{"worker", "the worker of serve; serve starts it", workerMain, true},
 }

@@ -45,6 +45,7 @@ func TestUsage(t *testing.T) {
 		{"env before a server ran", []string{"env", "--data", dir}, exitFailed, "no server has run"},
 		{"serve with a bad address", []string{"serve", "--data", dir, "--listen", "nowhere"}, exitUsage, "listen"},
 		{"plain HTTP off loopback", []string{"serve", "--data", dir, "--listen", "0.0.0.0:1", "--insecure-http"}, exitUsage, "loopback"},
+		{"FIPS in a program without", []string{"serve", "--data", dir, "--fips", "require"}, exitFailed, "make build FIPS=1"},
 		{"the worker is not started by hand", []string{"worker"}, exitFailed, "serve"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

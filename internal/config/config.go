@@ -26,6 +26,7 @@ type Config struct {
 	Account        string        `yaml:"account"`         // the AWS account id, 12 digits
 	LogLevel       string        `yaml:"log_level"`       // debug, info, warn, error
 	InsecureHTTP   bool          `yaml:"insecure_http"`   // plain HTTP; on loopback only
+	FIPS           string        `yaml:"fips"`            // require: start in a FIPS 140-3 mode only; approved: and refuse what is not approved; empty: as built
 	RequireSandbox bool          `yaml:"require_sandbox"` // do not start where a part of the sandbox is missing
 	Drain          time.Duration `yaml:"drain"`           // how long a stop waits for what is under way
 	FFmpeg         string        `yaml:"ffmpeg"`          // path or name of the program

@@ -55,13 +55,14 @@ egress:
 worker:
   concurrency: 3
 retention_days: 7
+fips: approved
 throttle: {rate: 2.5, burst: 100}
 `
 
 func fullConfig() Config {
 	return Config{
 		Data: "/var/lib/darkroom", Listen: "[::1]:0", Hosts: []string{"media.example.org", "192.0.2.7"},
-		Region: "eu-central-1", Account: "012345678901", LogLevel: "debug", InsecureHTTP: true, RequireSandbox: true,
+		Region: "eu-central-1", Account: "012345678901", LogLevel: "debug", InsecureHTTP: true, FIPS: FIPSApproved, RequireSandbox: true,
 		Drain: 90 * time.Second, FFmpeg: "/opt/ffmpeg", FFprobe: "/opt/ffprobe",
 		RetentionDays: 7, Throttle: Throttle{Rate: 2.5, Burst: 100},
 		Accounts: []Account{{ID: "111122223333", GuardRails: []string{"/etc/darkroom/rail.json"}}, {ID: "444455556666"}},
@@ -171,6 +172,7 @@ func TestReadRefusesValues(t *testing.T) {
 		{"account: 12", "account", "12"},
 		{"account: '00000000000x'", "account", "00000000000x"},
 		{"log_level: verbose", "log_level", "verbose"},
+		{"fips: on", "fips", "on"},
 		{"insecure_http: true\nlisten: '0.0.0.0:80'", "insecure_http", "true"},
 		{"insecure_http: true\nlisten: 'localhost:80'", "insecure_http", "true"},
 		{"insecure_http: true\nlisten: ':80'", "insecure_http", "true"},

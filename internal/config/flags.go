@@ -52,6 +52,7 @@ func (c *Config) addFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Account, "account", c.Account, "AWS account `ID`")
 	fs.StringVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 	fs.BoolVar(&c.InsecureHTTP, "insecure-http", c.InsecureHTTP, "plain HTTP instead of TLS; on loopback only")
+	fs.StringVar(&c.FIPS, "fips", c.FIPS, "require a FIPS 140-3 mode (require), and refuse what is not approved (approved)")
 	fs.BoolVar(&c.RequireSandbox, "require-sandbox", c.RequireSandbox, "do not start where a part of the sandbox is missing")
 	fs.DurationVar(&c.Drain, "drain", c.Drain, "how long a stop waits for what is under way")
 	fs.StringVar(&c.FFmpeg, "ffmpeg", c.FFmpeg, "`PATH` of ffmpeg")

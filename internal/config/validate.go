@@ -15,6 +15,12 @@ import (
 // Purposes are what an Egress.Allow can be for.
 var Purposes = []string{"input", "speke", "oidc", "webhook", "kms", "storage"}
 
+// What Config.FIPS asks for, beside nothing.
+const (
+	FIPSRequire  = "require"  // the program runs on a certified module
+	FIPSApproved = "approved" // and what a request asks for that is not approved is refused
+)
+
 // Limits of values.
 const (
 	MaxDrain       = time.Hour
@@ -69,6 +75,8 @@ func (c Config) Validate() error {
 		return &Error{"log_level", c.LogLevel, "debug, info, warn or error"}
 	case c.InsecureHTTP && !loopbackAddress(c.Listen):
 		return &Error{"insecure_http", "true", "false, unless listen is a loopback address such as 127.0.0.1 or ::1"}
+	case !slices.Contains([]string{"", FIPSRequire, FIPSApproved}, c.FIPS):
+		return &Error{"fips", c.FIPS, "require, approved, or nothing"}
 	case c.Drain < 0 || c.Drain > MaxDrain:
 		return &Error{"drain", c.Drain.String(), "a duration from 0s to " + MaxDrain.String()}
 	case !validProgram(c.FFmpeg):
