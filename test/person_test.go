@@ -41,6 +41,8 @@ func cli2(t *testing.T) string {
 func (s *server) person(arn, key, secret, token string) *person {
 	p := s.stranger()
 	p.arn = arn
+	s.secret("the key of "+arn, []byte(secret))
+	s.secret("the token of "+arn, []byte(token))
 	p.env = append(p.env, "AWS_ACCESS_KEY_ID="+key, "AWS_SECRET_ACCESS_KEY="+secret)
 	if token != "" {
 		p.env = append(p.env, "AWS_SESSION_TOKEN="+token)

@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -130,10 +131,13 @@ type server struct {
 	data string
 	args []string
 	url  string
-	cli  string // the directory of the AWS CLI to use; empty is the one that the PATH finds
-	cmd  *exec.Cmd
-	log  *lockedBuffer
-	done chan struct{}
+	cli  string   // the directory of the AWS CLI to use; empty is the one that the PATH finds
+	wrap []string // what starts the program instead of us
+
+	secrets *secrets
+	cmd     *exec.Cmd
+	log     *lockedBuffer
+	done    chan struct{}
 }
 
 type lockedBuffer struct {
@@ -163,12 +167,15 @@ func serve(t *testing.T, args ...string) *server {
 func serveBinary(t *testing.T, program string, args ...string) *server {
 	t.Helper()
 	need(t, "ffmpeg")
-	s := &server{t: t, bin: program, data: filepath.Join(t.TempDir(), "data"), args: args}
+	s := &server{t: t, bin: program, data: filepath.Join(t.TempDir(), "data"), args: args, secrets: new(secrets)}
 	s.start()
 	t.Cleanup(func() {
+		texts := map[string]string{}
+		s.processes(texts)
 		if s.cmd != nil {
 			s.stop()
 		}
+		s.noSecrets(texts)
 		if t.Failed() {
 			t.Logf("the server's log:\n%s", s.log.String())
 		}
@@ -178,8 +185,11 @@ func serveBinary(t *testing.T, program string, args ...string) *server {
 
 func (s *server) start() {
 	s.t.Helper()
-	s.log = &lockedBuffer{}
-	s.cmd = exec.Command(s.bin, append([]string{"serve", "--data", s.data, "--listen", "127.0.0.1:0"}, s.args...)...)
+	if s.log == nil {
+		s.log = &lockedBuffer{} // also what an earlier run of it has logged
+	}
+	line := append(append(slices.Clone(s.wrap), s.bin, "serve", "--data", s.data, "--listen", "127.0.0.1:0"), s.args...)
+	s.cmd = exec.Command(line[0], line[1:]...)
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
@@ -189,16 +199,16 @@ func (s *server) start() {
 		s.t.Fatal(err)
 	}
 	s.done = make(chan struct{})
-	line := bufio.NewScanner(out)
-	for line.Scan() {
-		if _, url, ok := strings.Cut(line.Text(), "listening on "); ok {
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if _, url, ok := strings.Cut(lines.Text(), "listening on "); ok {
 			s.url = url
 			break
 		}
 	}
 	cmd, done := s.cmd, s.done
 	go func() {
-		for line.Scan() {
+		for lines.Scan() {
 		}
 		_ = cmd.Wait()
 		close(done)
@@ -237,6 +247,7 @@ func (s *server) aws(args ...string) string {
 	if err != nil {
 		s.t.Fatalf("aws %s: %v\n%s%s", strings.Join(args, " "), err, out, stderr)
 	}
+	s.overhear(out)
 	return strings.TrimSpace(out)
 }
 
