@@ -78,6 +78,7 @@ func openWith(driver, path string) (*Store, error) {
 func connect(driver, path string, connections int) (*sql.DB, error) {
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {
 		"busy_timeout(" + strconv.Itoa(busyMilliseconds) + ")", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)",
+		"secure_delete(ON)", // what is deleted, such as a destroyed key, is overwritten and not left in free pages
 	}}
 	db, err := sql.Open(driver, "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
