@@ -20,7 +20,7 @@ const module = "darkroom/internal/"
 // order is the house from the ground up: a package may import only packages that stand before it.
 var order = []string{
 	// ground
-	"media", "arn", "secret", "mediaconvert", "awsquery",
+	"media", "arn", "secret", "constraint", "awsjson", "mediaconvert", "awsquery",
 	// pure: one package for each specification
 	"sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls",
 	// doors: each the only way to one outside thing
@@ -28,11 +28,11 @@ var order = []string{
 	// engines
 	"identity", "queue", "queue/queuetest", "packager", "worker",
 	// faces
-	"config", "gateway", "api", "s3api", "queryapi", "iamapi", "stsapi", "workerapi",
+	"config", "gateway", "api", "s3api", "queryapi", "jsonapi", "iamapi", "stsapi", "workerapi",
 }
 
 // pure packages have no outside: what they are given is all they know.
-var pure = []string{"media", "arn", "mediaconvert", "awsquery", "sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls"}
+var pure = []string{"media", "arn", "constraint", "awsjson", "mediaconvert", "awsquery", "sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls"}
 
 type pkg struct {
 	ImportPath, Dir string
@@ -109,7 +109,7 @@ func TestImports(t *testing.T) {
 			}
 		}
 	}
-	faces := []string{"gateway", "api", "s3api", "queryapi", "iamapi", "workerapi", "config"}
+	faces := []string{"gateway", "api", "s3api", "queryapi", "jsonapi", "iamapi", "workerapi", "config"}
 	forbid(faces, "what listens can neither start a process nor dial out", "worker", "packager", "ffmpeg", "sandbox", "egress")
 	forbid([]string{"worker"}, "a worker broken by hostile media has no database to read and no signature to forge", "api", "store", "store/sqlite", "iam", "sigv4", "identity", "queue")
 	formats := []string{"cmaf", "mp4", "mpegts", "hls"}

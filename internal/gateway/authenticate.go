@@ -17,7 +17,10 @@ import (
 	"darkroom/internal/sigv4"
 )
 
-const serviceS3 = "s3"
+const (
+	serviceS3    = "s3"
+	headerTarget = "X-Amz-Target"
+)
 
 // authenticate finds who signed r and for which service, or refuses. It is the only place where that is decided, and everything goes through
 // it. It returns the request with its body replaced: bytes that were hashed or, for s3, a stream that verifies itself. release gives back
@@ -78,7 +81,7 @@ func withBody(r *http.Request, body []byte) {
 
 // vouch finds who sent a request without a signature, from the proof in it, or refuses it as unsigned. Only small forms can be such requests.
 func (g *Gateway) vouch(r *http.Request, x *exchange, unsigned error) (vouched *http.Request, release func(), err error) {
-	if r.Method != http.MethodPost || r.URL.EscapedPath() != "/" || x.internal || r.ContentLength < 0 || r.ContentLength > SmallBody {
+	if r.Method != http.MethodPost || r.URL.EscapedPath() != "/" || r.Header.Get(headerTarget) != "" || x.internal || r.ContentLength < 0 || r.ContentLength > SmallBody {
 		return r, nil, unsigned
 	}
 	body, release, err := g.readBody(r)
@@ -218,6 +221,9 @@ func (g *Gateway) guessService(r *http.Request) Service {
 			return s
 		}
 	}
+	if s := g.targeted(r); s != nil {
+		return s
+	}
 	path := r.URL.EscapedPath()
 	switch {
 	case credential != "":
@@ -228,6 +234,21 @@ func (g *Gateway) guessService(r *http.Request) Service {
 		return nil
 	}
 	return g.services[serviceS3]
+}
+
+// targeted returns the service whose operation a request names in X-Amz-Target, or nil.
+func (g *Gateway) targeted(r *http.Request) Service {
+	target := r.Header.Get(headerTarget)
+	dot := strings.LastIndexByte(target, '.')
+	if dot < 0 {
+		return nil
+	}
+	for _, s := range g.services {
+		if t, ok := s.(Targeted); ok && t.Target() == target[:dot] {
+			return s
+		}
+	}
+	return nil
 }
 
 // remoteIP is the address of the peer of the connection; no header can change it.

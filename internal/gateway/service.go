@@ -35,6 +35,13 @@ type Voucher interface {
 	Vouch(r *http.Request, body []byte) (p iam.Principal, proof any, err error)
 }
 
+// Targeted is a Service whose requests name their operation in the header X-Amz-Target (AWS JSON 1.0 and 1.1).
+type Targeted interface {
+	Service
+	// Target is what stands there before the last dot. Requests with it that are not signed are refused in the dialect of the service.
+	Target() string
+}
+
 // Operation is what a request asks for.
 type Operation struct {
 	// Name is the action's name for logs and audit, such as CreateJob.

@@ -4,39 +4,41 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"darkroom/internal/awsjson"
 )
 
 // Kind is what is wrong with a member.
-type Kind int
+type Kind = awsjson.Kind
 
 // The kinds of fault.
 const (
 	// Malformed: the body is not JSON, or passes a limit that holds for every body. It is the last fault: nothing is read after it.
-	Malformed Kind = iota + 1
+	Malformed = awsjson.Malformed
 	// UnknownMember: the model has no member of that name.
-	UnknownMember
+	UnknownMember = awsjson.UnknownMember
 	// Repeated: the member, or the entry of a map, is given twice.
-	Repeated
+	Repeated = awsjson.Repeated
 	// WrongType: the value has another type, or is none of an enumeration.
-	WrongType
+	WrongType = awsjson.WrongType
 	// Missing: a member that is required is absent.
-	Missing
+	Missing = awsjson.Missing
 	// BelowMinimum and AboveMaximum: a number is outside its range.
-	BelowMinimum
-	AboveMaximum
+	BelowMinimum = awsjson.BelowMinimum
+	AboveMaximum = awsjson.AboveMaximum
 	// TooShort and TooLong: a string has too few or too many characters.
-	TooShort
-	TooLong
+	TooShort = awsjson.TooShort
+	TooLong  = awsjson.TooLong
 	// PatternMismatch: a string is not of the form that the model asks for.
-	PatternMismatch
+	PatternMismatch = awsjson.PatternMismatch
 	// Rule: the value breaks a rule that the model does not have; Want says it whole.
-	Rule
+	Rule = awsjson.BadQuery + 1
 )
 
 // Bounds of what is said about one request.
 const (
 	// MaxFaults is how many faults of a body are kept, and how many a message tells.
-	MaxFaults = 100
+	MaxFaults = awsjson.MaxFaults
 	// maxNamed is how many allowed values or members a message names.
 	maxNamed = 40
 	// maxGot is how many bytes of a wrong value a message repeats.
@@ -59,6 +61,24 @@ type Fault struct {
 	Want string
 	// Allowed are the words or members that are allowed, where there is such a list.
 	Allowed []string
+}
+
+// told makes faults of those of the codec: words that are none of an enumeration are told like other types.
+func told(faults []awsjson.Fault) []Fault {
+	if faults == nil {
+		return nil
+	}
+	out := make([]Fault, len(faults))
+	for i, f := range faults {
+		switch f.Kind {
+		case awsjson.NotInEnum:
+			f.Kind = WrongType
+		case awsjson.BadQuery:
+			f.Kind = Rule
+		}
+		out[i] = Fault{Kind: f.Kind, Path: f.Path, Offset: f.Offset, Name: f.Name, Got: f.Got, Want: f.Want, Allowed: f.Allowed}
+	}
+	return out
 }
 
 const (
@@ -190,12 +210,7 @@ func quote(s string) string {
 }
 
 // Token escapes a name for a JSON pointer (RFC 6901 section 3).
-func Token(name string) string {
-	if !strings.ContainsAny(name, "~/") {
-		return name
-	}
-	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
-}
+func Token(name string) string { return awsjson.Token(name) }
 
 // dotted turns a pointer into the path that faults of type name: settings.inputs[0].fileInput.
 func dotted(pointer string) string {

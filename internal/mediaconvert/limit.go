@@ -2,19 +2,16 @@ package mediaconvert
 
 import (
 	"math"
+	"reflect"
 	"regexp"
+	"sort"
+	"strings"
+
+	"darkroom/internal/awsjson"
+	"darkroom/internal/constraint"
 )
 
 //go:generate go run generate.go MODEL.json limit_table.go
-
-// place is where a member of a request travels.
-type place int
-
-const (
-	inBody place = iota
-	inPath
-	inQuery
-)
 
 // limitRow is a line of the table of what the model says about a member beyond its type. Minimum and maximum bound the value of a number
 // and the characters of a string; for a list they, and the pattern, hold for each item.
@@ -23,30 +20,49 @@ type limitRow struct {
 	minimum, maximum  int64
 	pattern           string
 	required          bool
-	place             place
+	place             awsjson.Place
 }
 
-// No bound.
+// What the table says briefly.
 const (
 	noMinimum = math.MinInt64
 	noMaximum = math.MaxInt64
+
+	inBody  = awsjson.InBody
+	inPath  = awsjson.InPath
+	inQuery = awsjson.InQuery
 )
 
-// limit is what a value is held against. The zero value is not used: nil means no limit.
-type limit struct {
-	minimum, maximum int64
-	pattern          *regexp.Regexp
-	text             string // of the pattern
+// limitsOf finds the row of a member; the zero row, without bounds, if there is none.
+func limitsOf(structure, member string) limitRow {
+	i := sort.Search(len(limitTable), func(i int) bool {
+		r := limitTable[i]
+		return r.structure > structure || r.structure == structure && r.member >= member
+	})
+	if i < len(limitTable) && limitTable[i].structure == structure && limitTable[i].member == member {
+		return limitTable[i]
+	}
+	return limitRow{minimum: noMinimum, maximum: noMaximum}
 }
 
-// compile makes the limit of a row, nil if it has none. The patterns are ours and are all tested: one that does not compile panics.
-func (r limitRow) compile() *limit {
+// ruleOf says what is asked of a member of a structure of the SDK. The patterns are ours and are all tested: one that does not compile panics.
+func ruleOf(structure reflect.Type, goName string) awsjson.Rule {
+	owner := structure.Name()
+	if base, ok := strings.CutSuffix(owner, "Input"); ok && structure.PkgPath() == inputPackage {
+		owner = base + "Request"
+	}
+	r := limitsOf(owner, goName)
+	rule := awsjson.Rule{Required: r.required, Place: r.place}
 	if r.minimum == noMinimum && r.maximum == noMaximum && r.pattern == "" {
-		return nil
+		return rule
 	}
-	l := &limit{minimum: r.minimum, maximum: r.maximum, text: r.pattern}
+	rule.Constraint = &constraint.Constraint{Minimum: r.minimum, Maximum: r.maximum, Pattern: r.pattern}
 	if r.pattern != "" {
-		l.pattern = regexp.MustCompile(r.pattern)
+		rule.Constraint.Matches = regexp.MustCompile(r.pattern)
 	}
-	return l
+	f, _ := structure.FieldByName(goName)
+	for t := f.Type; t.Kind() == reflect.Slice || t.Kind() == reflect.Map; t = t.Elem() {
+		rule.Constraint = &constraint.Constraint{Minimum: noMinimum, Maximum: noMaximum, Items: rule.Constraint}
+	}
+	return rule
 }

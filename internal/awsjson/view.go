@@ -1,4 +1,4 @@
-package mediaconvert
+package awsjson
 
 import "reflect"
 
@@ -9,13 +9,13 @@ type View struct {
 	value reflect.Value
 }
 
-// ViewOf shows a structure of the SDK's model; v is a pointer to one, and nil is absent.
-func ViewOf(v any) View {
+// View shows a structure of the SDK's model; v is a pointer to one, and nil is absent.
+func (c *Codec) View(v any) View {
 	root := reflect.ValueOf(v).Elem()
 	if !root.IsValid() {
 		return View{}
 	}
-	return View{shapeOf(root.Type()), root}
+	return View{c.shapeOf(root.Type()), root}
 }
 
 // view shows a member, item or entry of shape s, absent or not.

@@ -1,6 +1,8 @@
-package mediaconvert
+package awsjson
 
 import (
+	"bytes"
+	"encoding/base64"
 	"errors"
 	"math"
 	"reflect"
@@ -9,15 +11,17 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"darkroom/internal/constraint"
 )
 
 // Decode reads a request body, or any structure of the API, into v: a pointer to a structure of the SDK's model. It returns everything that is
-// wrong with it, faults of shape (names, types) before faults of value; nil means that v holds the whole of data. With faults v holds the
-// members that are of the right type. A member that is null is absent.
-func Decode(data []byte, v any) []Fault {
+// wrong with it, up to MaxFaults: faults of shape (names, types) before faults of value; nil means that v holds the whole of data. With faults v
+// holds the members that are of the right type. A member that is null is absent.
+func (c *Codec) Decode(data []byte, v any) []Fault {
 	root := reflect.ValueOf(v).Elem()
 	d := decoder{scanner: scanner{data: data}}
-	if d.value(shapeOf(root.Type()), nil, root) {
+	if d.value(c.shapeOf(root.Type()), nil, root) {
 		d.end()
 	}
 	return d.finish()
@@ -52,17 +56,6 @@ func (d *decoder) finish() []Fault {
 	return d.faults
 }
 
-// class is 0 for a body that cannot be read, 1 for faults of shape, 2 for faults of value.
-func (k Kind) class() int {
-	switch k {
-	case Malformed:
-		return 0
-	case UnknownMember, Repeated, WrongType:
-		return 1
-	}
-	return 2
-}
-
 // report keeps a fault at the current path.
 func (d *decoder) report(f Fault) {
 	if len(d.faults) < MaxFaults {
@@ -88,7 +81,7 @@ func (d *decoder) push(s step) { d.path = append(d.path, s) }
 func (d *decoder) pop()        { d.path = d.path[:len(d.path)-1] }
 
 // value reads a value of shape s into v. Like all that read, it returns false if the body cannot be read any further.
-func (d *decoder) value(s *shape, l *limit, v reflect.Value) bool {
+func (d *decoder) value(s *shape, l *constraint.Constraint, v reflect.Value) bool {
 	c := d.peek()
 	if !s.begins(c) {
 		return d.wrongType(s)
@@ -103,17 +96,24 @@ func (d *decoder) value(s *shape, l *limit, v reflect.Value) bool {
 		return d.count() && d.structure(s, v)
 	case listForm:
 		return d.count() && d.items(s, l, v)
+	case boolForm:
+		yes := c == 't'
+		v.SetBool(yes)
+		return d.count() && d.literal(strconv.FormatBool(yes))
 	case mapForm:
 		return d.count() && d.entries(s, l, v)
-	case stringForm, enumForm:
+	case stringForm, enumForm, blobForm:
 		offset := d.pos
 		b, ok := d.text()
 		if !ok || !d.count() {
 			return false
 		}
-		if s.form == enumForm {
+		switch s.form {
+		case enumForm:
 			d.enum(s, b, offset, v)
-		} else {
+		case blobForm:
+			d.blob(l, b, offset, v)
+		default:
 			d.checkText(l, b, offset)
 			v.SetString(string(b))
 		}
@@ -135,8 +135,10 @@ func (s *shape) begins(c byte) bool {
 		return c == '{'
 	case listForm:
 		return c == '['
-	case stringForm, enumForm:
+	case stringForm, enumForm, blobForm:
 		return c == '"'
+	case boolForm:
+		return c == 't' || c == 'f'
 	}
 	return c == '-' || '0' <= c && c <= '9'
 }
@@ -157,11 +159,12 @@ func (d *decoder) wrongType(s *shape) bool {
 	case '"':
 		got = "a string"
 	}
-	d.report(Fault{Kind: WrongType, Offset: start, Want: s.name, Got: cut(got), Allowed: s.allowed})
+	d.report(Fault{Kind: WrongType, Offset: start, Want: s.name, Got: short(got), Allowed: s.allowed})
 	return true
 }
 
-func cut(s string) string {
+// short cuts a number.
+func short(s string) string {
 	if len(s) > maxGot {
 		return s[:maxGot] + "…"
 	}
@@ -215,9 +218,14 @@ func (s *shape) similar(name string) []string {
 	return all
 }
 
-func (d *decoder) items(s *shape, l *limit, v reflect.Value) bool {
+func (d *decoder) items(s *shape, l *constraint.Constraint, v reflect.Value) bool {
 	v.Set(reflect.MakeSlice(s.typ, 0, 0))
-	return d.list(func(i int) bool {
+	start := d.pos
+	var items *constraint.Constraint
+	if l != nil {
+		items = l.Items
+	}
+	ok := d.list(func(i int) bool {
 		d.push(step{index: i})
 		defer d.pop()
 		if d.peek() == 'n' {
@@ -227,14 +235,23 @@ func (d *decoder) items(s *shape, l *limit, v reflect.Value) bool {
 			v.Grow(1)
 		}
 		v.SetLen(i + 1)
-		return d.value(s.elem, l, v.Index(i))
+		return d.value(s.elem, items, v.Index(i))
 	})
+	if ok {
+		d.checkLength(l, v.Len(), start)
+	}
+	return ok
 }
 
-func (d *decoder) entries(s *shape, l *limit, v reflect.Value) bool {
+func (d *decoder) entries(s *shape, l *constraint.Constraint, v reflect.Value) bool {
 	v.Set(reflect.MakeMap(s.typ))
 	seen := make(map[string]bool)
-	return d.object(func(name []byte, offset int) bool {
+	start := d.pos
+	var keys, items *constraint.Constraint
+	if l != nil {
+		keys, items = l.Keys, l.Items
+	}
+	ok := d.object(func(name []byte, offset int) bool {
 		key := string(name)
 		d.push(step{name: key, index: -1})
 		defer d.pop()
@@ -247,12 +264,17 @@ func (d *decoder) entries(s *shape, l *limit, v reflect.Value) bool {
 			return d.wrongType(s.elem)
 		}
 		e := reflect.New(s.typ.Elem()).Elem()
-		if !d.value(s.elem, l, e) {
+		d.checkText(keys, name, offset)
+		if !d.value(s.elem, items, e) {
 			return false
 		}
 		v.SetMapIndex(reflect.ValueOf(key).Convert(s.typ.Key()), e)
 		return true
 	})
+	if ok {
+		d.checkLength(l, len(seen), start)
+	}
+	return ok
 }
 
 func (d *decoder) enum(s *shape, b []byte, offset int, v reflect.Value) {
@@ -262,39 +284,78 @@ func (d *decoder) enum(s *shape, b []byte, offset int, v reflect.Value) {
 			return
 		}
 	}
-	d.report(Fault{Kind: WrongType, Offset: offset, Want: s.name, Got: quote(string(b)), Allowed: s.allowed})
+	d.report(Fault{Kind: NotInEnum, Offset: offset, Want: s.name, Got: quote(string(b)), Value: cut(string(b), maxValue), Shown: true, Allowed: s.allowed})
+}
+
+// blob keeps bytes that are written in base64 (RFC 4648 section 4, with padding).
+func (d *decoder) blob(l *constraint.Constraint, b []byte, offset int, v reflect.Value) {
+	if bytes.ContainsAny(b, "\r\n") { // the decoder would pass over them
+		d.report(Fault{Kind: WrongType, Offset: offset, Want: "blob in base64", Got: "a string"})
+		return
+	}
+	raw := make([]byte, base64.StdEncoding.DecodedLen(len(b)))
+	n, err := base64.StdEncoding.Strict().Decode(raw, b)
+	if err != nil {
+		d.report(Fault{Kind: WrongType, Offset: offset, Want: "blob in base64", Got: "a string"})
+		return
+	}
+	d.checkLength(l, n, offset)
+	v.SetBytes(raw[:n])
+}
+
+// checkLength holds a count of bytes or items against its limit.
+func (d *decoder) checkLength(l *constraint.Constraint, length, offset int) {
+	n := int64(length)
+	switch {
+	case l == nil:
+	case n < l.Minimum:
+		d.report(Fault{Kind: TooShort, Offset: offset, Want: strconv.FormatInt(l.Minimum, 10), Got: strconv.FormatInt(n, 10)})
+	case n > l.Maximum:
+		d.report(Fault{Kind: TooLong, Offset: offset, Want: strconv.FormatInt(l.Maximum, 10), Got: strconv.FormatInt(n, 10)})
+	}
 }
 
 // checkText holds a string against its limit. Characters are code points.
-func (d *decoder) checkText(l *limit, b []byte, offset int) {
+func (d *decoder) checkText(l *constraint.Constraint, b []byte, offset int) {
 	if l == nil {
 		return
 	}
 	n := int64(utf8.RuneCount(b))
+	f := Fault{Offset: offset}
 	switch {
-	case n < l.minimum:
-		d.report(Fault{Kind: TooShort, Offset: offset, Want: strconv.FormatInt(l.minimum, 10), Got: strconv.FormatInt(n, 10)})
-	case n > l.maximum:
-		d.report(Fault{Kind: TooLong, Offset: offset, Want: strconv.FormatInt(l.maximum, 10), Got: strconv.FormatInt(n, 10)})
-		return // what is too long is not matched
+	case n < l.Minimum:
+		f.Kind, f.Want, f.Got = TooShort, strconv.FormatInt(l.Minimum, 10), strconv.FormatInt(n, 10)
+	case n > l.Maximum:
+		f.Kind, f.Want, f.Got = TooLong, strconv.FormatInt(l.Maximum, 10), strconv.FormatInt(n, 10)
 	}
-	if l.pattern != nil && !l.pattern.Match(b) {
-		d.report(Fault{Kind: PatternMismatch, Offset: offset, Want: l.text})
+	if f.Kind != 0 {
+		d.reportText(f, l, b)
+	}
+	if f.Kind != TooLong && l.Matches != nil && !l.Matches.Match(b) { // what is too long is not matched
+		d.reportText(Fault{Kind: PatternMismatch, Offset: offset, Want: l.Pattern}, l, b)
 	}
 }
 
+// reportText keeps a fault of a text, with the text if it is no secret.
+func (d *decoder) reportText(f Fault, l *constraint.Constraint, b []byte) {
+	if len(d.faults) < MaxFaults && !l.Sensitive {
+		f.Value, f.Shown = cut(string(b), maxValue), true
+	}
+	d.report(f)
+}
+
 // numeric keeps a number in v. Only the value counts, not how it is written: 48000, 48000.0 and 48e3 are the same integer.
-func (d *decoder) numeric(s *shape, l *limit, text string, offset int, v reflect.Value) {
+func (d *decoder) numeric(s *shape, l *constraint.Constraint, text string, offset int, v reflect.Value) {
 	switch s.form {
 	case integerForm:
 		n, err := integer(text)
 		switch {
 		case errors.Is(err, errNotInteger):
-			d.report(Fault{Kind: WrongType, Offset: offset, Want: s.name, Got: cut(text)})
+			d.report(Fault{Kind: WrongType, Offset: offset, Want: s.name, Got: short(text)})
 		case err != nil: // beyond 64 bits
 			d.outside(l, strings.HasPrefix(text, "-"), text, offset, v)
-		case v.OverflowInt(n) || l != nil && (n < l.minimum || n > l.maximum):
-			d.outside(l, n < 0 || l != nil && n < l.minimum, text, offset, v)
+		case v.OverflowInt(n) || l != nil && (n < l.Minimum || n > l.Maximum):
+			d.outside(l, n < 0 || l != nil && n < l.Minimum, text, offset, v)
 			if !v.OverflowInt(n) {
 				v.SetInt(n)
 			}
@@ -304,14 +365,14 @@ func (d *decoder) numeric(s *shape, l *limit, text string, offset int, v reflect
 	case floatForm:
 		f, err := strconv.ParseFloat(text, 64)
 		if err != nil { // the grammar is right: it is out of range
-			d.report(Fault{Kind: WrongType, Offset: offset, Want: s.name, Got: cut(text)})
+			d.report(Fault{Kind: WrongType, Offset: offset, Want: s.name, Got: short(text)})
 			return
 		}
 		v.SetFloat(f)
 	case timeForm:
 		t, ok := epoch(text)
 		if !ok {
-			d.report(Fault{Kind: WrongType, Offset: offset, Want: s.name, Got: cut(text)})
+			d.report(Fault{Kind: WrongType, Offset: offset, Want: s.name, Got: short(text)})
 			return
 		}
 		v.Set(reflect.ValueOf(t))
@@ -319,19 +380,19 @@ func (d *decoder) numeric(s *shape, l *limit, text string, offset int, v reflect
 }
 
 // outside reports an integer that is below or above its limit, or that of its type.
-func (d *decoder) outside(l *limit, below bool, text string, offset int, v reflect.Value) {
+func (d *decoder) outside(l *constraint.Constraint, below bool, text string, offset int, v reflect.Value) {
 	minimum, maximum := int64(math.MinInt64), int64(math.MaxInt64)
 	if v.Kind() == reflect.Int32 {
 		minimum, maximum = math.MinInt32, math.MaxInt32
 	}
 	if l != nil {
-		minimum, maximum = max(minimum, l.minimum), min(maximum, l.maximum)
+		minimum, maximum = max(minimum, l.Minimum), min(maximum, l.Maximum)
 	}
 	if below {
-		d.report(Fault{Kind: BelowMinimum, Offset: offset, Want: strconv.FormatInt(minimum, 10), Got: cut(text)})
+		d.report(Fault{Kind: BelowMinimum, Offset: offset, Want: strconv.FormatInt(minimum, 10), Got: short(text), Value: short(text), Shown: true})
 		return
 	}
-	d.report(Fault{Kind: AboveMaximum, Offset: offset, Want: strconv.FormatInt(maximum, 10), Got: cut(text)})
+	d.report(Fault{Kind: AboveMaximum, Offset: offset, Want: strconv.FormatInt(maximum, 10), Got: short(text), Value: short(text), Shown: true})
 }
 
 var errNotInteger = errors.New("not an integer")

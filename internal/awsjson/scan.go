@@ -1,4 +1,4 @@
-package mediaconvert
+package awsjson
 
 import (
 	"unicode/utf16"

@@ -1,4 +1,4 @@
-package mediaconvert
+package awsjson
 
 import (
 	"net/url"
@@ -7,15 +7,14 @@ import (
 	"strings"
 )
 
-// DecodeRequest reads a whole request of the route's operation: the variable of the path, the query as it was sent, and the body. It returns
-// a pointer to the SDK's input structure of the operation, such as *mediaconvert.CreateJobInput, and everything that is wrong with the
-// request. An empty body is an object without members. Of the query, what belongs to a presigned URL is left to who verified it.
-func (r Route) DecodeRequest(rawQuery string, body []byte) (input any, faults []Fault) {
-	input = r.input()
+// DecodeRequest reads a whole request of a REST-JSON API into input, a pointer to the input structure of its operation: the variable of the path,
+// the query as it was sent, and the body. It returns everything that is wrong with the request, as Decode does. An empty body is an object
+// without members. Of the query, what belongs to a presigned URL is left to who verified it.
+func (c *Codec) DecodeRequest(param, rawQuery string, body []byte, input any) []Fault {
 	v := reflect.ValueOf(input).Elem()
-	s := shapeOf(v.Type())
-	for _, m := range s.place[inPath] {
-		p := r.Param
+	s := c.shapeOf(v.Type())
+	for _, m := range s.place[InPath] {
+		p := param
 		v.Field(m.field).Set(reflect.ValueOf(&p))
 	}
 	d := decoder{}
@@ -27,19 +26,19 @@ func (r Route) DecodeRequest(rawQuery string, body []byte) (input any, faults []
 	if d.value(s, nil, v) {
 		d.end()
 	}
-	return input, d.finish()
+	return d.finish()
 }
 
 // query reads the members of s that travel in the query. They are strings, words of an enumeration, and integers.
 func (d *decoder) query(s *shape, raw string, v reflect.Value) {
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		d.report(Fault{Kind: Rule, Offset: -1, Want: "the query cannot be parsed"})
+		d.report(Fault{Kind: BadQuery, Offset: -1, Want: "the query cannot be parsed"})
 		return
 	}
 	members := make(map[string]member)
 	var names []string
-	for _, m := range s.place[inQuery] {
+	for _, m := range s.place[InQuery] {
 		members[m.name] = m
 		names = append(names, m.name)
 	}

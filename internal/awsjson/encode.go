@@ -1,6 +1,7 @@
-package mediaconvert
+package awsjson
 
 import (
+	"encoding/base64"
 	"fmt"
 	"math"
 	"reflect"
@@ -10,15 +11,15 @@ import (
 	"unicode/utf8"
 )
 
-// Encode writes a structure of the SDK's model, or a pointer to one, as the API does: members in camelCase, times in seconds since the
-// epoch, absent members left out, empty lists and maps kept, maps in the order of their keys. What Decode reads comes out as it was.
-func Encode(v any) ([]byte, error) { return encode(v, false) }
+// Encode writes a structure of the SDK's model, or a pointer to one, as the API does: times in seconds since the epoch, absent members left
+// out, empty lists and maps kept, maps in the order of their keys. What Decode reads comes out as it was.
+func (c *Codec) Encode(v any) ([]byte, error) { return c.encode(v, false) }
 
 // Canonical writes v as Encode does, but with members in the order of their names, so that the same request has the same bytes however it
 // was written and with whatever version of the SDK this was built.
-func Canonical(v any) ([]byte, error) { return encode(v, true) }
+func (c *Codec) Canonical(v any) ([]byte, error) { return c.encode(v, true) }
 
-func encode(v any, sorted bool) ([]byte, error) {
+func (c *Codec) encode(v any, sorted bool) ([]byte, error) {
 	root := reflect.ValueOf(v)
 	if root.Kind() == reflect.Pointer {
 		root = root.Elem()
@@ -27,7 +28,7 @@ func encode(v any, sorted bool) ([]byte, error) {
 		return nil, fmt.Errorf("encode %T: not a structure", v)
 	}
 	e := encoder{sorted: sorted, out: make([]byte, 0, 1024)}
-	e.value(shapeOf(root.Type()), root)
+	e.value(c.shapeOf(root.Type()), root)
 	if e.err != nil {
 		return nil, e.err
 	}
@@ -65,6 +66,10 @@ func (e *encoder) value(s *shape, v reflect.Value) {
 		e.out = strconv.AppendInt(e.out, v.Int(), 10)
 	case floatForm:
 		e.float(v.Float())
+	case boolForm:
+		e.out = strconv.AppendBool(e.out, v.Bool())
+	case blobForm:
+		e.out = append(base64.StdEncoding.AppendEncode(append(e.out, '"'), v.Bytes()), '"')
 	case timeForm:
 		e.out = strconv.AppendFloat(e.out, float64(v.Interface().(time.Time).UnixMilli())/1000, 'f', -1, 64)
 	}
@@ -96,7 +101,7 @@ func (e *encoder) structure(s *shape, v reflect.Value) {
 // absent says whether a member is not there: nil, or an enumeration without a word.
 func (s *shape) absent(v reflect.Value) bool {
 	switch {
-	case s.pointer || s.form == listForm || s.form == mapForm:
+	case s.pointer || s.form == listForm || s.form == mapForm || s.form == blobForm:
 		return v.IsNil()
 	case s.form == enumForm:
 		return v.Len() == 0
@@ -173,4 +178,15 @@ func (e *encoder) text(s string) {
 		start = i
 	}
 	e.out = append(append(e.out, s[start:]...), '"')
+}
+
+// EncodeError writes the body of a refusal of the AWS JSON 1.1 protocol; message may hold any text.
+func EncodeError(code, message string) []byte {
+	e := encoder{out: make([]byte, 0, 64+len(message))}
+	e.out = append(e.out, `{"__type":`...)
+	e.text(code)
+	e.out = append(e.out, `,"message":`...)
+	e.text(message)
+	e.out = append(e.out, '}')
+	return e.out
 }

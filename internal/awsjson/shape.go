@@ -1,13 +1,13 @@
-package mediaconvert
+package awsjson
 
 import (
 	"fmt"
 	"reflect"
 	"slices"
-	"sort"
 	"strings"
-	"sync"
 	"time"
+
+	"darkroom/internal/constraint"
 )
 
 // form is what a value is on the wire.
@@ -22,6 +22,8 @@ const (
 	integerForm
 	floatForm
 	timeForm
+	boolForm
+	blobForm
 )
 
 // shape is how one Go type is read and written. It is made once for each type and not changed afterwards.
@@ -47,38 +49,33 @@ type member struct {
 	bit      int    // its number among the members
 	field    int    // its index in the Go structure
 	shape    *shape
-	limit    *limit
+	limit    *constraint.Constraint
 	required bool
 }
 
 // maxMembers is how many members a structure of the model may have; the largest has 70.
 const maxMembers = 128
 
-var (
-	shapes     sync.Map // reflect.Type → *shape
-	buildShape sync.Mutex
-)
-
 var timeType = reflect.TypeFor[time.Time]()
 
 // shapeOf returns the shape of t, which is a type of the SDK's model: anything else is a mistake of the caller's and panics.
-func shapeOf(t reflect.Type) *shape {
-	if s, ok := shapes.Load(t); ok {
+func (c *Codec) shapeOf(t reflect.Type) *shape {
+	if s, ok := c.shapes.Load(t); ok {
 		return s.(*shape)
 	}
-	buildShape.Lock()
-	defer buildShape.Unlock()
+	c.build.Lock()
+	defer c.build.Unlock()
 	made := make(map[reflect.Type]*shape)
-	s := build(t, made)
+	s := c.buildShape(t, made)
 	// Stored only when all are whole, so that nobody reads one that is still being made.
 	for t, s := range made {
-		shapes.Store(t, s)
+		c.shapes.Store(t, s)
 	}
 	return s
 }
 
-func build(t reflect.Type, made map[reflect.Type]*shape) *shape {
-	if s, ok := shapes.Load(t); ok {
+func (c *Codec) buildShape(t reflect.Type, made map[reflect.Type]*shape) *shape {
+	if s, ok := c.shapes.Load(t); ok {
 		return s.(*shape)
 	}
 	if s, ok := made[t]; ok {
@@ -94,11 +91,13 @@ func build(t reflect.Type, made map[reflect.Type]*shape) *shape {
 		s.form, s.name = timeForm, "timestamp"
 	case t.Kind() == reflect.Struct:
 		s.form, s.name = structureForm, t.Name()
-		s.buildMembers(made)
+		c.buildMembers(s, made)
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8:
+		s.form, s.name = blobForm, "blob"
 	case t.Kind() == reflect.Slice:
-		s.form, s.name, s.elem = listForm, "list", build(t.Elem(), made)
+		s.form, s.name, s.elem = listForm, "list", c.buildShape(t.Elem(), made)
 	case t.Kind() == reflect.Map && t.Key().Kind() == reflect.String:
-		s.form, s.name, s.elem = mapForm, "map", build(t.Elem(), made)
+		s.form, s.name, s.elem = mapForm, "map", c.buildShape(t.Elem(), made)
 	case t.Kind() == reflect.String && t.PkgPath() != "":
 		s.form, s.name, s.allowed = enumForm, t.Name(), enumValues(t)
 	case t.Kind() == reflect.String:
@@ -107,40 +106,41 @@ func build(t reflect.Type, made map[reflect.Type]*shape) *shape {
 		s.form, s.name = integerForm, "integer"
 	case t.Kind() == reflect.Float64:
 		s.form, s.name = floatForm, "double"
+	case t.Kind() == reflect.Bool:
+		s.form, s.name = boolForm, "boolean"
 	default:
-		panic(fmt.Sprintf("mediaconvert: %v is no type of the API model", t))
+		panic(fmt.Sprintf("awsjson: %v is no type of an API model", t))
 	}
 	return s
 }
 
-func (s *shape) buildMembers(made map[reflect.Type]*shape) {
+func (c *Codec) buildMembers(s *shape, made map[reflect.Type]*shape) {
 	t := s.typ
-	owner := t.Name()
-	if base, ok := strings.CutSuffix(owner, "Input"); ok && t.PkgPath() == inputPackage {
-		owner = base + "Request"
-	}
 	s.byName = make(map[string]*member)
 	for i := range t.NumField() {
 		f := t.Field(i)
 		if !f.IsExported() || f.Name == "ResultMetadata" {
 			continue // not of the model, but of the SDK
 		}
-		row := limitsOf(owner, f.Name)
+		rule := c.model.RuleOf(t, f.Name)
 		m := member{
-			name: WireName(f.Name), bit: len(s.members), field: i, shape: build(f.Type, made), limit: row.compile(), required: row.required,
+			name: c.model.WireName(f.Name), bit: len(s.members), field: i, shape: c.buildShape(f.Type, made), limit: rule.Constraint, required: rule.Required,
 		}
 		s.members = append(s.members, m)
-		s.place[row.place] = append(s.place[row.place], m)
-		if row.place != inBody {
+		s.place[rule.Place] = append(s.place[rule.Place], m)
+		if rule.Place != InBody {
 			continue
 		}
-		s.byName[m.name], s.byName[f.Name] = &m, &m
+		s.byName[m.name] = &m
+		if c.model.GoNames {
+			s.byName[f.Name] = &m
+		}
 		if m.required {
 			s.required = append(s.required, m)
 		}
 	}
 	if len(s.members) > maxMembers {
-		panic(fmt.Sprintf("mediaconvert: %v has more than %d members", t, maxMembers))
+		panic(fmt.Sprintf("awsjson: %v has more than %d members", t, maxMembers))
 	}
 	for i := range s.members {
 		s.sorted = append(s.sorted, i)
@@ -151,29 +151,17 @@ func (s *shape) buildMembers(made map[reflect.Type]*shape) {
 // names returns the wire names of the members in the body.
 func (s *shape) names() []string {
 	var n []string
-	for _, m := range s.place[inBody] {
+	for _, m := range s.place[InBody] {
 		n = append(n, m.name)
 	}
 	return n
-}
-
-// limitsOf finds the row of a member; the zero row, without bounds, if there is none.
-func limitsOf(structure, member string) limitRow {
-	i := sort.Search(len(limitTable), func(i int) bool {
-		r := limitTable[i]
-		return r.structure > structure || r.structure == structure && r.member >= member
-	})
-	if i < len(limitTable) && limitTable[i].structure == structure && limitTable[i].member == member {
-		return limitTable[i]
-	}
-	return limitRow{minimum: noMinimum, maximum: noMaximum}
 }
 
 // enumValues returns the words of an enumeration of the SDK.
 func enumValues(t reflect.Type) []string {
 	values := reflect.Zero(t).MethodByName("Values")
 	if !values.IsValid() {
-		panic(fmt.Sprintf("mediaconvert: %v has no Values", t))
+		panic(fmt.Sprintf("awsjson: %v has no Values", t))
 	}
 	all := values.Call(nil)[0]
 	words := make([]string, all.Len())
@@ -182,6 +170,3 @@ func enumValues(t reflect.Type) []string {
 	}
 	return words
 }
-
-// WireName returns how a member is called on the wire: its Go name with the first letter in lower case.
-func WireName(goName string) string { return strings.ToLower(goName[:1]) + goName[1:] }
