@@ -2,7 +2,10 @@ package awsjson
 
 import (
 	"reflect"
+	"strings"
 	"sync"
+
+	acm "github.com/aws/aws-sdk-go-v2/service/acm/types"
 
 	"darkroom/internal/constraint"
 )
@@ -26,8 +29,8 @@ type Rule struct {
 
 // Model is what the structures of the SDK do not say of an API.
 type Model struct {
-	// WireName returns how a member is called on the wire, by its name in Go.
-	WireName func(goName string) string
+	// WireName returns how a member of a structure is called on the wire, by its name in Go.
+	WireName func(structure reflect.Type, goName string) string
 	// GoNames says that bodies may also spell members as in Go.
 	GoNames bool
 	// RuleOf returns what is asked of a member of a structure.
@@ -44,9 +47,17 @@ type Codec struct {
 // New returns the codec of a model.
 func New(m Model) *Codec { return &Codec{model: m} }
 
+// lowerCase are the structures whose members begin in lower case, among those of the APIs with AWS JSON 1.1.
+var lowerCase = map[reflect.Type]bool{reflect.TypeFor[acm.Filters](): true}
+
 // protocol is AWS JSON 1.1: members are called as in Go.
 var protocol = New(Model{
-	WireName: func(goName string) string { return goName },
+	WireName: func(structure reflect.Type, goName string) string {
+		if lowerCase[structure] {
+			return strings.ToLower(goName[:1]) + goName[1:]
+		}
+		return goName
+	},
 	RuleOf: func(structure reflect.Type, goName string) Rule {
 		c, required := constraint.Of(structure, goName)
 		return Rule{Required: required, Constraint: c}

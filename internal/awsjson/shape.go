@@ -124,7 +124,7 @@ func (c *Codec) buildMembers(s *shape, made map[reflect.Type]*shape) {
 		}
 		rule := c.model.RuleOf(t, f.Name)
 		m := member{
-			name: c.model.WireName(f.Name), bit: len(s.members), field: i, shape: c.buildShape(f.Type, made), limit: rule.Constraint, required: rule.Required,
+			name: c.model.WireName(t, f.Name), bit: len(s.members), field: i, shape: c.buildShape(f.Type, made), limit: rule.Constraint, required: rule.Required,
 		}
 		s.members = append(s.members, m)
 		s.place[rule.Place] = append(s.place[rule.Place], m)

@@ -59,10 +59,12 @@ var models = map[string]model{
 
 // Of returns what the model asks of a member of a structure of the SDK, and whether it must be given: nil and false where it asks nothing.
 func Of(structure reflect.Type, member string) (c *Constraint, required bool) {
-	m := models[service(structure)]
-	for _, row := range m.members[structure.Name()] {
-		if row.member == member {
-			return m.compile(row.shape), row.required
+	name := service(structure)
+	for _, m := range []model{later[name], models[name]} {
+		for _, row := range m.members[structure.Name()] {
+			if row.member == member {
+				return compile(name, row.shape), row.required
+			}
 		}
 	}
 	return nil, false
@@ -74,26 +76,39 @@ func service(t reflect.Type) string {
 	return strings.TrimSuffix(name, "/types")
 }
 
-// compile makes the constraint of a shape; nil if nothing is asked of it. The patterns are ours and are all tested: one that does not compile panics.
-func (m model) compile(shape string) *Constraint {
-	row, ok := m.shapes[shape]
+// compile makes the constraint of a shape of a service; nil if nothing is asked of it. The patterns are in the tables and are all tested: one that
+// does not compile panics.
+func compile(service, shape string) *Constraint {
+	row, ok := models[service].shapes[shape]
 	if !ok {
-		return nil
+		if row, ok = later[service].shapes[shape]; !ok {
+			return nil
+		}
 	}
 	c := &Constraint{Minimum: row.minimum, Maximum: row.maximum, Pattern: row.pattern, Sensitive: row.sensitive}
 	if row.pattern != "" {
 		c.Matches = regexp.MustCompile(`\A(?:` + translate(row.pattern) + `)\z`)
 	}
 	if row.item != "" {
-		c.Items = m.compile(row.item)
+		c.Items = compile(service, row.item)
 	}
 	if row.key != "" {
-		c.Keys = m.compile(row.key)
+		c.Keys = compile(service, row.key)
 	}
 	return c
 }
 
 var unicodeEscape = regexp.MustCompile(`\\u([0-9A-F]{4})`)
 
+// rewritten has the patterns that Go cannot read: it has no look-ahead.
+var rewritten = map[string]string{
+	`(\*\.)?(((?!-)[A-Za-z0-9-]{0,62}[A-Za-z0-9])\.)+((?!-)[A-Za-z0-9-]{1,62}[A-Za-z0-9])`: `(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9][A-Za-z0-9-]{0,61}[A-Za-z0-9]`,
+}
+
 // translate turns a pattern of a model into the syntax of Go.
-func translate(pattern string) string { return unicodeEscape.ReplaceAllString(pattern, `\x{$1}`) }
+func translate(pattern string) string {
+	if own, ok := rewritten[pattern]; ok {
+		return own
+	}
+	return unicodeEscape.ReplaceAllString(pattern, `\x{$1}`)
+}

@@ -83,6 +83,11 @@ func (s *service) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	fmt.Fprintf(w, "%s %s", kind, RequestID(r.Context()))
 }
 
+// targeted is a service whose operations are named in a header.
+type targeted struct{ service }
+
+func (t *targeted) Target() string { return "TrentService" }
+
 // bench is a gateway with its trail and log at hand.
 type bench struct {
 	*Gateway
@@ -325,7 +330,7 @@ func TestGranted(t *testing.T) {
 // TestRefused sends bad requests in each dialect.
 func TestRefused(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, nil)
+	b := newBench(t, func(o *Options) { o.Services = append(o.Services, &targeted{service{name: "kms"}}) })
 	served := false
 	resolve := func(*http.Request) (*Operation, error) {
 		op := operation("CreateJob", "arn:aws:mediaconvert:us-east-1:"+testAccount+":queues/Default")
@@ -338,6 +343,9 @@ func TestRefused(t *testing.T) {
 	drop := func(name string) func(*http.Request) { return func(r *http.Request) { r.Header.Del(name) } }
 	set := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
+	}
+	only := func(name, value string) func(*http.Request) {
+		return func(r *http.Request) { r.Header = http.Header{name: {value}} }
 	}
 	anonymous := func(r *http.Request) { r.Header = http.Header{} }
 	tests := []struct {
@@ -406,13 +414,20 @@ func TestRefused(t *testing.T) {
 		{"presigned for s3, broken", call{path: "/2017-08-29/x", after: func(r *http.Request) {
 			r.Header, r.URL.RawQuery = http.Header{}, "X-Amz-Credential="+url.QueryEscape("a/b/us-east-1/s3/aws4_request")
 		}}, "s3", "Incomplete"},
-		{"another service", call{service: "kms"}, "mediaconvert", "WrongService"},
+		{"another service", call{service: "acm"}, "mediaconvert", "WrongService"},
 		{"a service in another case", call{service: "S3"}, "mediaconvert", "WrongService"},
 		{"body changed", call{body: "a", after: func(r *http.Request) { r.Body = io.NopCloser(strings.NewReader("b")) }}, "mediaconvert", "BadSignature"},
 		{"body hash wrong", call{body: "a", payload: hexSHA("b"), header: map[string]string{"X-Amz-Content-Sha256": hexSHA("b")}}, "mediaconvert", "PayloadMismatch"},
 		{"streaming for another service", call{payload: sigv4.StreamingSigned, header: map[string]string{"X-Amz-Content-Sha256": sigv4.StreamingSigned}}, "mediaconvert", "PayloadMismatch"},
 		{"s3 without its hash", call{service: "s3", after: drop("X-Amz-Content-Sha256")}, "s3", "Incomplete"},
 		{"s3 chunks without length", call{service: "s3", payload: sigv4.StreamingSigned}, "s3", "MissingLength"},
+		{"an operation in a header", call{path: "/", after: only("X-Amz-Target", "TrentService.Encrypt")}, "kms", "MissingToken"},
+		{"an operation of a longer name in a header", call{path: "/", after: only("X-Amz-Target", "a.TrentService.Encrypt")}, "mediaconvert", "MissingToken"},
+		{"an operation of nobody in a header", call{path: "/", after: only("X-Amz-Target", "Nobody.Encrypt")}, "mediaconvert", "MissingToken"},
+		{"no operation in a header", call{path: "/", after: only("X-Amz-Target", "TrentService")}, "mediaconvert", "MissingToken"},
+		{"an operation in a header, for another service", call{path: "/", service: "acm", header: map[string]string{"X-Amz-Target": "TrentService.Encrypt"}}, "kms", "WrongService"},
+		{"an operation in a header, changed", call{path: "/", service: "kms", header: map[string]string{"X-Amz-Target": "TrentService.Encrypt"}, after: set("X-Amz-Target", "TrentService.Decrypt")}, "kms", "BadSignature"},
+		{"an operation in a header that is not signed", call{path: "/", service: "kms", after: set("X-Amz-Target", "TrentService.Decrypt")}, "kms", "HeadersNotSigned"},
 		{"semicolon in the query", call{after: func(r *http.Request) { r.URL.RawQuery = "a;b" }}, "mediaconvert", "Incomplete"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

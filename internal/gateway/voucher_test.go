@@ -92,6 +92,13 @@ func TestVouched(t *testing.T) {
 			t.Errorf("%s: served %q", tt.name, seen)
 		}
 	}
+	v.vouch, seen = good, ""
+	r := httptest.NewRequest("POST", "/", strings.NewReader("proof"))
+	r.Header.Set("X-Amz-Target", "TrentService.Encrypt")
+	w := httptest.NewRecorder()
+	if b.Handler().ServeHTTP(w, r); w.Code != 403 || seen != "" {
+		t.Errorf("a proof in a request that names an operation in a header: got %d, served %q", w.Code, seen)
+	}
 	if len(b.large)+len(b.outside) != 0 {
 		t.Error("places were not given back")
 	}

@@ -1,13 +1,14 @@
 package mediaconvert
 
 import (
+	"reflect"
 	"strings"
 
 	"darkroom/internal/awsjson"
 )
 
 // codec is the JSON of the API.
-var codec = awsjson.New(awsjson.Model{WireName: WireName, GoNames: true, RuleOf: ruleOf})
+var codec = awsjson.New(awsjson.Model{WireName: func(_ reflect.Type, goName string) string { return WireName(goName) }, GoNames: true, RuleOf: ruleOf})
 
 // Limits of a request body, whatever its members are. MaxValues bounds what a small body can make of memory: {} is three bytes on the
 // wire and hundreds as a structure.
