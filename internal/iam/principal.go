@@ -171,6 +171,30 @@ func (p *Policy) Bind(ids map[string]string) *Policy {
 	return &out
 }
 
+// Extend returns the policy with the statements of other policies of its kind behind its own, as a grant stands beside the policy of a key. If one of
+// them cannot be read, neither can the whole.
+func (p *Policy) Extend(others ...*Policy) *Policy {
+	if p == nil {
+		return nil
+	}
+	out := &Policy{Name: p.Name, Kind: p.Kind, Version: p.Version, ID: p.ID, document: p.document}
+	readable := p.readable
+	out.Statements = slices.Clone(p.Statements)
+	for _, o := range others {
+		readable = readable && o != nil && o.readable && o.Kind == p.Kind
+		if o != nil {
+			out.Statements = append(out.Statements, o.Statements...)
+		}
+	}
+	if readable {
+		for i := range out.Statements {
+			out.Statements[i].index = i
+		}
+		out.compile()
+	}
+	return out
+}
+
 func (r *reader) principals(n *node, p *Policy, s *Statement) {
 	element, v := "Principal", n.get("Principal")
 	if v == nil {
