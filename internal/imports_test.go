@@ -26,9 +26,9 @@ var order = []string{
 	// doors: each the only way to one outside thing
 	"sandbox", "secret/keyfile", "egress", "origin", "blob", "blob/blobtest", "blob/plain", "blob/dir", "blob/s3", "kms", "audit", "store", "store/storetest", "store/sqlite", "registry", "pki",
 	// engines
-	"identity", "queue", "queue/queuetest", "packager", "worker",
+	"identity", "keys", "queue", "queue/queuetest", "packager", "worker",
 	// faces
-	"config", "gateway", "api", "s3api", "queryapi", "jsonapi", "iamapi", "stsapi", "workerapi",
+	"config", "gateway", "api", "s3api", "queryapi", "jsonapi", "kmsapi", "iamapi", "stsapi", "workerapi",
 }
 
 // pure packages have no outside: what they are given is all they know.
@@ -109,7 +109,7 @@ func TestImports(t *testing.T) {
 			}
 		}
 	}
-	faces := []string{"gateway", "api", "s3api", "queryapi", "jsonapi", "iamapi", "workerapi", "config"}
+	faces := []string{"gateway", "api", "s3api", "queryapi", "jsonapi", "kmsapi", "iamapi", "workerapi", "config"}
 	forbid(faces, "what listens can neither start a process nor dial out", "worker", "packager", "ffmpeg", "sandbox", "egress")
 	forbid([]string{"worker"}, "a worker broken by hostile media has no database to read and no signature to forge", "api", "store", "store/sqlite", "iam", "sigv4", "identity", "queue")
 	formats := []string{"cmaf", "mp4", "mpegts", "hls"}

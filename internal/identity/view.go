@@ -162,11 +162,14 @@ func (v *View) TrustPolicy(role *Entity) *iam.Policy {
 	return role.trust
 }
 
-// TrustDocument returns the trust policy of a role as it is shown: a user or role that got another name or path stands there by the ARN that it has
-// now, and one that is gone, or was made anew, by its unique id.
-func (v *View) TrustDocument(role *Entity) string {
+// TrustDocument returns the trust policy of a role as it is shown.
+func (v *View) TrustDocument(role *Entity) string { return v.Shown(role.Trust, role.TrustedIDs) }
+
+// Shown returns a policy as it is shown, with the unique ids that ARNs in it stood for when it was written: a user or role that got another name or path
+// stands there by the ARN that it has now, and one that is gone, or was made anew, by its unique id.
+func (v *View) Shown(document string, ids map[string]string) string {
 	var changes []string
-	for name, id := range role.TrustedIDs {
+	for name, id := range ids {
 		now := id
 		if e := cmp.Or(v.ByID(User, id), v.ByID(Role, id)); e != nil {
 			now = e.ARN(v.account)
@@ -176,7 +179,7 @@ func (v *View) TrustDocument(role *Entity) string {
 		}
 	}
 	// All at once: one may have got the name that another had.
-	return strings.NewReplacer(changes...).Replace(role.Trust)
+	return strings.NewReplacer(changes...).Replace(document)
 }
 
 func quoted(s string) string {
@@ -184,7 +187,7 @@ func quoted(s string) string {
 	return string(text)
 }
 
-// TrustedIDs finds the unique ids of the users and roles that a trust policy names. An ARN of nobody is in missing.
+// TrustedIDs finds the unique ids of the users and roles that the policy of a role or a key names. An ARN of nobody is in missing.
 func (v *View) TrustedIDs(p *iam.Policy) (ids map[string]string, missing []string) {
 	ids = make(map[string]string)
 	for _, name := range p.PrincipalARNs() {
