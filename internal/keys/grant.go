@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"maps"
@@ -311,4 +312,22 @@ func (r *RetireRequest) valid() error {
 		return Invalidf("A grant is named by GrantToken, or by KeyId and GrantId")
 	}
 	return nil
+}
+
+// Names returns how the principals of grants are shown, by the ARN that was given and the unique id that it stood for: by the ARN that they have now, or
+// by the id of who is gone.
+func (s *Service) Names(ctx context.Context, account string) (func(arn, id string) string, error) {
+	v, err := s.people.View(ctx, account)
+	if err != nil {
+		return nil, err
+	}
+	return func(arn, id string) string {
+		if id == "" {
+			return arn
+		}
+		if e := cmp.Or(v.ByID(identity.User, id), v.ByID(identity.Role, id)); e != nil {
+			return e.ARN(account)
+		}
+		return id
+	}, nil
 }

@@ -80,6 +80,10 @@ func TestLimits(t *testing.T) {
 	long := map[string]string{"k": strings.Repeat("v", keys.MaxContext-1)}
 	must(a.Encrypt(ctx, &keys.EncryptRequest{Key: k.ID, Context: long, Plaintext: large}))(t)
 	long["l"] = ""
+	schedule := func(days int) error {
+		_, _, err := a.ScheduleDeletion(ctx, k.ID, days)
+		return err
+	}
 	for name, err := range map[string]error{
 		"no plaintext":         is(a.Encrypt(ctx, &keys.EncryptRequest{Key: k.ID})),
 		"a long plaintext":     is(a.Encrypt(ctx, &keys.EncryptRequest{Key: k.ID, Plaintext: bytesOf(strings.Repeat("x", keys.MaxPlaintext+1))})),
@@ -91,8 +95,8 @@ func TestLimits(t *testing.T) {
 		"a description":        is(0, a.SetDescription(ctx, k.ID, strings.Repeat("x", 8193))),
 		"a period":             is(0, a.EnableRotation(ctx, k.ID, 89)),
 		"a long period":        is(0, a.EnableRotation(ctx, k.ID, 2561)),
-		"few days":             is(a.ScheduleDeletion(ctx, k.ID, 6)),
-		"many days":            is(a.ScheduleDeletion(ctx, k.ID, 31)),
+		"few days":             schedule(6),
+		"many days":            schedule(31),
 	} {
 		refused(t, name, err, "ValidationException", "")
 	}
@@ -201,7 +205,10 @@ func TestStates(t *testing.T) {
 		"UpdateKeyDescription": func() error { return a.SetDescription(ctx, k.ID, "x") },
 		"EnableKey":            func() error { return a.Enable(ctx, k.ID) },
 		"DisableKey":           func() error { return a.Disable(ctx, k.ID) },
-		"ScheduleKeyDeletion":  func() error { return is(a.ScheduleDeletion(ctx, k.ID, 7)) },
+		"ScheduleKeyDeletion": func() error {
+			_, _, err := a.ScheduleDeletion(ctx, k.ID, 7)
+			return err
+		},
 	}
 	refused(t, "cancel", a.CancelDeletion(ctx, k.ID), "KMSInvalidStateException", keyARN(k)+" is not pending deletion.")
 	ok(t, a.Disable(ctx, k.ID))
@@ -217,7 +224,11 @@ func TestStates(t *testing.T) {
 		}
 	}
 	refused(t, "dry", uses["Encrypt, dry"](), "DryRunOperationException", "")
-	at := must(a.ScheduleDeletion(ctx, k.ID, 0))(t)
+	at, days, err := a.ScheduleDeletion(ctx, k.ID, 0)
+	ok(t, err)
+	if days != 30 {
+		t.Errorf("deleted in %d days", days)
+	}
 	if want := b.clock().Add(30 * 24 * time.Hour); !at.Equal(want) {
 		t.Errorf("deleted at %v, want %v", at, want)
 	}
@@ -311,7 +322,8 @@ func TestDeletion(t *testing.T) {
 	if _, _, err := a.CreateGrant(ctx, &keys.GrantRequest{Key: k.ID, Grantee: account, Operations: []string{"Decrypt"}}); err != nil {
 		t.Fatal(err)
 	}
-	at := must(a.ScheduleDeletion(ctx, k.ID, 7))(t)
+	at, _, err := a.ScheduleDeletion(ctx, k.ID, 7)
+	ok(t, err)
 	if due := must(b.Due(ctx))(t); !due.Equal(at) {
 		t.Errorf("due at %v, want %v", due, at)
 	}
@@ -342,7 +354,9 @@ func TestRun(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- b.Service.Run(ctx) }()
-	must(a.ScheduleDeletion(ctx, k.ID, 7))(t)
+	if _, _, err := a.ScheduleDeletion(ctx, k.ID, 7); err != nil {
+		t.Fatal(err)
+	}
 	b.pass(8 * 24 * time.Hour)
 	b.key("") // a change wakes it
 	if said := <-b.said; said != "destroyed a key whose time was over" {

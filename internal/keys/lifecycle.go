@@ -145,13 +145,14 @@ func (a *Account) Disable(ctx context.Context, key string) error {
 	})
 }
 
-// ScheduleDeletion lets a key be deleted in some days; 0 stands for the most. Until then it can be brought back, and not used.
-func (a *Account) ScheduleDeletion(ctx context.Context, key string, days int) (at time.Time, err error) {
+// ScheduleDeletion lets a key be deleted in some days; 0 stands for the most. Until then it can be brought back, and not used. It returns when the key is
+// deleted, and in how many days that is.
+func (a *Account) ScheduleDeletion(ctx context.Context, key string, days int) (at time.Time, in int, err error) {
 	if days == 0 {
 		days = defaultPendingDays
 	}
 	if days < minPendingDays || days > maxPendingDays {
-		return at, Invalidf("PendingWindowInDays must be between %d and %d (was %d)", minPendingDays, maxPendingDays, days)
+		return at, 0, Invalidf("PendingWindowInDays must be between %d and %d (was %d)", minPendingDays, maxPendingDays, days)
 	}
 	err = a.edit(ctx, key, func(v *View, k *Key) error {
 		if err := v.kept(k); err != nil {
@@ -161,7 +162,7 @@ func (a *Account) ScheduleDeletion(ctx context.Context, key string, days int) (a
 		at = k.Deletion
 		return nil
 	})
-	return at, err
+	return at, days, err
 }
 
 // CancelDeletion brings a key back that is pending deletion. It is disabled then.

@@ -224,6 +224,18 @@ func (v *View) Grants(keyID string) []*Grant {
 	return slices.SortedFunc(maps.Values(v.grants[keyID]), func(a, b *Grant) int { return strings.Compare(a.ID, b.ID) })
 }
 
+// AllGrants returns the grants of all keys by id.
+func (v *View) AllGrants() []*Grant {
+	var out []*Grant
+	for id := range v.grants {
+		if v.Key(id) != nil {
+			out = append(out, v.Grants(id)...)
+		}
+	}
+	slices.SortFunc(out, func(a, b *Grant) int { return strings.Compare(a.ID, b.ID) })
+	return out
+}
+
 // Grant returns a grant of a key; nil if there is none.
 func (v *View) Grant(keyID, id string) *Grant { return v.grants[keyID][id] }
 
