@@ -26,6 +26,9 @@ import (
 	"darkroom/internal/gateway"
 	"darkroom/internal/iamapi"
 	"darkroom/internal/identity"
+	"darkroom/internal/jsonapi"
+	"darkroom/internal/keys"
+	"darkroom/internal/kmsapi"
 	"darkroom/internal/pki"
 	"darkroom/internal/plan"
 	"darkroom/internal/queryapi"
@@ -93,7 +96,9 @@ type server struct {
 	log       *slog.Logger
 	records   *sqlite.Store
 	people    *identity.Directory
+	keys      *keys.Service
 	iam, sts  *queryapi.Service
+	kms       *jsonapi.Service
 	denials   *explainer
 	queue     *queue.Queue
 	probes    *queue.Probes
@@ -140,6 +145,11 @@ func (s *server) open() error {
 		return err
 	}
 	people := s.people
+	if s.keys, err = keys.New(keys.Options{
+		Region: cfg.Region, Accounts: accounts, Store: s.records, People: people, Master: master, Log: s.log, Used: s.keyUsed,
+	}); err != nil {
+		return err
+	}
 	creds := &issuer{people: people, ended: objects.forget}
 	s.queue = queue.New(s.records, queue.Options{
 		Region: cfg.Region, Credentials: creds, Log: s.log,
@@ -186,8 +196,11 @@ func (s *server) open() error {
 	if s.sts, err = stsapi.New(stsapi.Options{Directory: people, Verify: verify, Explain: s.denials.open}); err != nil {
 		return err
 	}
+	if s.kms, err = kmsapi.New(kmsapi.Options{Keys: s.keys, Region: cfg.Region}); err != nil {
+		return err
+	}
 	s.gateway, err = gateway.New(gateway.Options{
-		Services:   []gateway.Service{mediaconvert, s3, s.iam, s.sts},
+		Services:   []gateway.Service{mediaconvert, s3, s.iam, s.sts, s.kms},
 		Default:    "mediaconvert",
 		Region:     cfg.Region,
 		Identities: gate{people, cfg.Region, s.log, new(sync.Once)},
@@ -244,9 +257,10 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	background := make(chan error, 2)
+	background := make(chan error, 3)
 	go func() { background <- s.queue.Run(ctx) }()
 	go func() { background <- s.people.Run(ctx) }()
+	go func() { background <- s.keys.Run(ctx) }()
 	// The worker says what it can do before the first request is answered.
 	workerDone := make(chan struct{})
 	go func() {
@@ -282,8 +296,9 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 	}
 	stop(err)
 	<-workerDone
-	<-background
-	<-background
+	for range cap(background) {
+		<-background
+	}
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}

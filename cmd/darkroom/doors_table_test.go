@@ -239,3 +239,53 @@ func iamDoors() []door {
 		row("UpdateUser", []string{"UserName", "ann", "NewUserName", "anna"}, "iam:UpdateUser "+user+"x/ann", "iam:UpdateUser "+user+"x/anna"),
 	}
 }
+
+// kmsDoors are those of the KMS API.
+func kmsDoors() []door {
+	const (
+		id      = "1234abcd-12ab-34cd-56ef-1234567890ab"
+		kms     = "arn:aws:kms:us-east-1:" + house + ":"
+		key     = kms + "key/" + id
+		anyone  = "arn:aws:iam::" + house + ":root"
+		onKey   = `{"KeyId":"` + id + `"`
+		grantID = "0123456789012345678901234567890123456789012345678901234567890123"
+	)
+	row := func(operation, body string, asks ...string) door {
+		return door{"kms", operation, "POST", "/", body, map[string]string{"X-Amz-Target": "TrentService." + operation, "Content-Type": "application/x-amz-json-1.1"}, asks}
+	}
+	// A ciphertext that says it is of the key: the form, the id, the version, and nothing that opens.
+	blob := append([]byte{1, 0x12, 0x34, 0xab, 0xcd, 0x12, 0xab, 0x34, 0xcd, 0x56, 0xef, 0x12, 0x34, 0x56, 0x78, 0x90, 0xab, 0, 0, 0, 1}, make([]byte, 60)...)
+	cipher := base64.StdEncoding.EncodeToString(blob)
+	all := []door{
+		row("CreateKey", `{"Tags":[{"TagKey":"a","TagValue":"b"}]}`, "kms:CreateKey *", "kms:TagResource "+kms+"key/*"),
+		row("ListKeys", "{}", "kms:ListKeys *"),
+		row("ListAliases", "{}", "kms:ListAliases *"),
+		row("GenerateRandom", `{"NumberOfBytes":8}`, "kms:GenerateRandom *"),
+		row("ListRetirableGrants", `{"RetiringPrincipal":"`+anyone+`"}`, "kms:ListRetirableGrants "+anyone),
+		row("CreateAlias", `{"AliasName":"alias/a","TargetKeyId":"`+id+`"}`, "kms:CreateAlias "+kms+"alias/a", "kms:CreateAlias "+key),
+		row("UpdateAlias", `{"AliasName":"alias/a","TargetKeyId":"`+id+`"}`, "kms:UpdateAlias "+kms+"alias/a", "kms:UpdateAlias "+key),
+		row("DeleteAlias", `{"AliasName":"alias/a"}`, "kms:DeleteAlias "+kms+"alias/a"),
+		row("Encrypt", onKey+`,"Plaintext":"eA=="}`, "kms:Encrypt "+key),
+		row("Encrypt", `{"KeyId":"alias/a","Plaintext":"eA=="}`, "kms:Encrypt "+kms+"alias/a"),
+		row("Decrypt", `{"CiphertextBlob":"`+cipher+`"}`, "kms:Decrypt "+key),
+		row("Decrypt", `{"KeyId":"`+key+`","CiphertextBlob":"`+cipher+`"}`, "kms:Decrypt "+key),
+		row("ReEncrypt", `{"CiphertextBlob":"`+cipher+`","DestinationKeyId":"alias/a"}`, "kms:ReEncryptFrom "+key, "kms:ReEncryptTo "+kms+"alias/a"),
+		row("GenerateDataKey", onKey+`,"KeySpec":"AES_256"}`, "kms:GenerateDataKey "+key),
+		row("GenerateDataKeyWithoutPlaintext", onKey+`,"KeySpec":"AES_256"}`, "kms:GenerateDataKeyWithoutPlaintext "+key),
+		row("CreateGrant", onKey+`,"GranteePrincipal":"`+anyone+`","Operations":["Decrypt"]}`, "kms:CreateGrant "+key),
+		row("RevokeGrant", onKey+`,"GrantId":"`+grantID+`"}`, "kms:RevokeGrant "+key),
+		row("RetireGrant", `{"KeyId":"`+key+`","GrantId":"`+grantID+`"}`, "kms:RetireGrant "+key),
+		row("PutKeyPolicy", onKey+`,"Policy":"{}"}`, "kms:PutKeyPolicy "+key),
+		row("ScheduleKeyDeletion", onKey+`,"PendingWindowInDays":7}`, "kms:ScheduleKeyDeletion "+key),
+		row("TagResource", onKey+`,"Tags":[{"TagKey":"a","TagValue":"b"}]}`, "kms:TagResource "+key),
+		row("UntagResource", onKey+`,"TagKeys":["a"]}`, "kms:UntagResource "+key),
+		row("UpdateKeyDescription", onKey+`,"Description":"x"}`, "kms:UpdateKeyDescription "+key),
+	}
+	for _, plain := range []string{
+		"CancelKeyDeletion", "DescribeKey", "DisableKey", "DisableKeyRotation", "EnableKey", "EnableKeyRotation", "GetKeyPolicy", "GetKeyRotationStatus", "ListGrants",
+		"ListKeyPolicies", "ListKeyRotations", "ListResourceTags", "RotateKeyOnDemand",
+	} {
+		all = append(all, row(plain, onKey+"}", "kms:"+plain+" "+key))
+	}
+	return all
+}

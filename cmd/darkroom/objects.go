@@ -23,6 +23,7 @@ import (
 	"darkroom/internal/gateway"
 	"darkroom/internal/iam"
 	"darkroom/internal/identity"
+	"darkroom/internal/keys"
 	"darkroom/internal/pki"
 	"darkroom/internal/secret"
 )
@@ -217,4 +218,12 @@ func (s *server) audit(ctx context.Context, r gateway.Record) error {
 		return nil
 	}
 	return s.queue.Audit(ctx, rec)
+}
+
+// keyUsed records that a service is about to use a key for a caller.
+func (s *server) keyUsed(ctx context.Context, u keys.Use) error {
+	return s.queue.Audit(ctx, audit.Record{
+		Time: u.Time, RequestID: gateway.RequestID(ctx), Principal: u.Principal.ARN, AccessKeyID: u.Principal.AccessKeyID, SourceIP: gateway.SourceIP(ctx),
+		UserAgent: u.Via, Service: "kms", Action: u.Operation, Resources: []string{u.KeyARN}, Outcome: audit.Granted,
+	})
 }
