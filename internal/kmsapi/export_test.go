@@ -1,0 +1,4 @@
+package kmsapi
+
+// NotOffered are the operations that are not carried out.
+var NotOffered = notOffered

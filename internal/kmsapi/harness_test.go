@@ -1,0 +1,146 @@
+package kmsapi_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/smithy-go"
+
+	"darkroom/internal/gateway"
+	"darkroom/internal/iam"
+	"darkroom/internal/identity"
+	"darkroom/internal/jsonapi"
+	"darkroom/internal/keys"
+	"darkroom/internal/kmsapi"
+	"darkroom/internal/secret"
+	"darkroom/internal/store/sqlite"
+)
+
+const (
+	account = "111122223333"
+	other   = "999988887777"
+	region  = "us-east-1"
+	arn     = "arn:aws:kms:" + region + ":" + account + ":"
+)
+
+// bench is the API behind a gateway, over real records, with the SDK's own client.
+type bench struct {
+	testing.TB
+	people *identity.Directory
+	keys   *keys.Service
+	api    *jsonapi.Service
+	server *httptest.Server
+	root   *sdk.Client
+}
+
+// gate lets the gateway find people.
+type gate struct{ *identity.Directory }
+
+func (g gate) Used(id string, p iam.Principal, service string) {
+	g.Directory.Used(identity.Use{ID: id, Account: p.Account, Time: time.Now(), Service: service, Region: region})
+}
+
+func newBench(t testing.TB) *bench {
+	t.Helper()
+	records, err := sqlite.Open(filepath.Join(t.TempDir(), "records.db"))
+	ok(t, err)
+	t.Cleanup(func() { records.Close() })
+	root := func(id string) identity.Root {
+		return identity.Root{AccessKeyID: id, SecretAccessKey: secret.New([]byte("secret of " + id))}
+	}
+	b := &bench{TB: t}
+	master := secret.New(make([]byte, secret.KeySize))
+	b.people, err = identity.New(identity.Options{
+		Accounts: []identity.Account{{ID: account, Root: root("AKIAROOT")}, {ID: other, Root: root("AKIAOTHER")}}, Store: records, Master: master, Log: slog.New(slog.DiscardHandler),
+	})
+	ok(t, err)
+	b.keys, err = keys.New(keys.Options{Region: region, Accounts: []string{account, other}, Store: records, People: b.people, Master: master, Log: slog.New(slog.DiscardHandler)})
+	ok(t, err)
+	b.api, err = kmsapi.New(kmsapi.Options{Keys: b.keys, Region: region})
+	ok(t, err)
+	g, err := gateway.New(gateway.Options{
+		Services: []gateway.Service{b.api}, Default: "kms", Region: region, Identities: gate{b.people}, Log: slog.New(slog.DiscardHandler),
+		Audit: func(context.Context, gateway.Record) error { return nil },
+	})
+	ok(t, err)
+	b.server = httptest.NewTLSServer(g.Handler())
+	t.Cleanup(b.server.Close)
+	b.root = b.as("AKIAROOT", "secret of AKIAROOT")
+	return b
+}
+
+// as returns a client of whoever has a key.
+func (b *bench) as(id, key string) *sdk.Client {
+	return sdk.New(sdk.Options{
+		Region: region, BaseEndpoint: aws.String(b.server.URL), HTTPClient: b.server.Client(), RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider(id, key, ""),
+	})
+}
+
+// user makes a user whose inline policy has some statements, and returns a client of theirs.
+func (b *bench) user(name, statements string) *sdk.Client {
+	b.Helper()
+	u := &identity.Entity{Kind: identity.User, ID: identity.NewID(identity.User), Name: name, Path: "/"}
+	if statements != "" {
+		u.Inline = map[string]string{"p": document(statements)}
+	}
+	k, plain, err := b.people.NewAccessKey(account, u)
+	ok(b, err)
+	u.Keys = []identity.AccessKey{k}
+	ok(b, b.people.Change(b.Context(), account, func(v *identity.View) error { v.Put(u); return nil }))
+	return b.as(k.ID, string(plain.Reveal()))
+}
+
+func document(statements string) string {
+	return `{"Version":"2012-10-17","Statement":[` + statements + `]}`
+}
+
+func userARN(name string) *string { return aws.String("arn:aws:iam::" + account + ":user/" + name) }
+
+const (
+	allowAll = `{"Effect":"Allow","Action":"*","Resource":"*"}`
+	delegate = `{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"kms:*","Resource":"*"}`
+)
+
+// key makes a key.
+func (b *bench) key() *string {
+	b.Helper()
+	return must(b.root.CreateKey(b.Context(), &sdk.CreateKeyInput{}))(b).KeyMetadata.KeyId
+}
+
+// must returns what a call gave, and fails the test where it gave an error.
+func must[T any](out T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		ok(t, err)
+		return out
+	}
+}
+
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// refused wants an error of a code whose message has a text.
+func refused(t testing.TB, name string, err error, code, says string) {
+	t.Helper()
+	var api smithy.APIError
+	if !errors.As(err, &api) || api.ErrorCode() != code || !strings.Contains(api.ErrorMessage(), says) {
+		t.Errorf("%s: got %v, want %s with %q", name, err, code, says)
+	}
+}
+
+// is drops the output of a call.
+func is[T any](_ T, err error) error { return err }
