@@ -33,6 +33,7 @@ type Config struct {
 	FFprobe        string        `yaml:"ffprobe"`         // path or name of the program
 	Accounts       []Account     `yaml:"accounts"`        // accounts beside the main one, and what bounds each
 	S3             S3            `yaml:"s3"`
+	Root           Root          `yaml:"root"`
 	Egress         Egress        `yaml:"egress"`
 	Worker         Worker        `yaml:"worker"`
 	RetentionDays  int           `yaml:"retention_days"` // how long finished jobs are kept; 0: for ever

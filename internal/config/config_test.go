@@ -45,6 +45,16 @@ s3:
   credentials_file: /etc/darkroom/s3
   assume_roles: true
   sts_endpoint: https://sts.example.org
+root:
+  kind: transit
+  transit:
+    address: https://vault.example.org:8200
+    namespace: media/
+    mount: team/transit
+    key: darkroom
+    role_id_file: /etc/darkroom/role
+    secret_id_file: /etc/darkroom/secret
+    approle_mount: machines
 egress:
   allow:
     - {net: 10.1.0.0/16, ports: [443, 8443], for: [input, speke]}
@@ -67,6 +77,10 @@ func fullConfig() Config {
 		RetentionDays: 7, Throttle: Throttle{Rate: 2.5, Burst: 100},
 		Accounts: []Account{{ID: "111122223333", GuardRails: []string{"/etc/darkroom/rail.json"}}, {ID: "444455556666"}},
 		S3:       S3{Endpoint: "https://objects.example.org:8443", Region: "us-west-2", PathStyle: true, CredentialsFile: "/etc/darkroom/s3", AssumeRoles: true, STSEndpoint: "https://sts.example.org"},
+		Root: Root{Kind: RootTransit, Transit: Transit{
+			Address: "https://vault.example.org:8200", Namespace: "media/", Mount: "team/transit", Key: "darkroom",
+			RoleIDFile: "/etc/darkroom/role", SecretIDFile: "/etc/darkroom/secret", AppRoleMount: "machines",
+		}},
 		Egress: Egress{
 			Allow: []Allow{
 				{Net: "10.1.0.0/16", Ports: []int{443, 8443}, For: []string{"input", "speke"}},
@@ -96,6 +110,18 @@ func TestRead(t *testing.T) {
 		{
 			"http store on loopback", "s3: {endpoint: 'http://127.0.0.1:7070', credentials_file: c}",
 			want(func(c *Config) { c.S3 = S3{Endpoint: "http://127.0.0.1:7070", CredentialsFile: "c"} }),
+		},
+		{"root file", "root: {file: /k}", want(func(c *Config) { c.Root = Root{File: "/k"} })},
+		{"root by passphrase of the terminal", "root: {kind: passphrase}", want(func(c *Config) { c.Root = Root{Kind: RootPassphrase} })},
+		{
+			"root by passphrase of a credential", "root: {kind: passphrase, passphrase_credential: darkroom.root}",
+			want(func(c *Config) { c.Root = Root{Kind: RootPassphrase, PassphraseCredential: "darkroom.root"} }),
+		},
+		{
+			"root in a key service", "root: {kind: kms, kms: {key: 'arn:aws:kms:eu-west-1:111122223333:key/k-1', endpoint: 'http://[::1]:9443', region: eu-west-1, credentials_file: c}}",
+			want(func(c *Config) {
+				c.Root = Root{Kind: RootKMS, KMS: KMS{Key: "arn:aws:kms:eu-west-1:111122223333:key/k-1", Endpoint: "http://[::1]:9443", Region: "eu-west-1", CredentialsFile: "c"}}
+			}),
 		},
 		{"all interfaces", "listen: ':9443'", want(func(c *Config) { c.Listen = ":9443" })},
 	}
@@ -156,6 +182,7 @@ func TestReadRefusesShape(t *testing.T) {
 func TestReadRefusesValues(t *testing.T) {
 	t.Parallel()
 	const store = "endpoint: 'https://h', credentials_file: c"
+	const transit = "address: 'https://h', key: k"
 	tests := []struct{ text, key, value string }{
 		{"data: ''", "data", ""},
 		{`data: "a\0b"`, "data", "a\x00b"},
@@ -216,6 +243,38 @@ func TestReadRefusesValues(t *testing.T) {
 		{"egress: {allow: [{net: 10.0.0.0/8, ports: [65536], for: [input]}]}", "egress.allow[0].ports", "65536"},
 		{"egress: {allow: [{net: 10.0.0.0/8, ports: [1]}]}", "egress.allow[0].for", ""},
 		{"egress: {allow: [{net: 10.0.0.0/8, ports: [1], for: [input, mail]}]}", "egress.allow[0].for", "mail"},
+		{"root: {kind: hsm}", "root.kind", "hsm"},
+		{`root: {file: "a\0b"}`, "root.file", "a\x00b"},
+		{"root: {passphrase_file: f}", "root.passphrase_file", "f"},
+		{"root: {passphrase_credential: f}", "root.passphrase_credential", "f"},
+		{"root: {kind: file, transit: {key: k}}", "root.transit.key", "k"},
+		{"root: {kind: transit, file: f, transit: {" + transit + ", token_file: t}}", "root.file", "f"},
+		{"root: {kind: passphrase, kms: {region: r}}", "root.kms.region", "r"},
+		{`root: {kind: passphrase, passphrase_file: "a\0b"}`, "root.passphrase_file", "a\x00b"},
+		{"root: {kind: passphrase, passphrase_file: f, passphrase_credential: c}", "root.passphrase_credential", "c"},
+		{"root: {kind: passphrase, passphrase_credential: ../c}", "root.passphrase_credential", "../c"},
+		{"root: {kind: passphrase, passphrase_credential: ..}", "root.passphrase_credential", ".."},
+		{"root: {kind: transit}", "root.transit.address", ""},
+		{"root: {kind: transit, transit: {address: 'http://vault.example', key: k, token_file: t}}", "root.transit.address", "http://vault.example"},
+		{"root: {kind: transit, transit: {address: 'https://u:hush@h', key: k, token_file: t}}", "root.transit.address", "https://u:xxxxx@h"},
+		{"root: {kind: transit, transit: {address: 'https://h/v1', key: k, token_file: t}}", "root.transit.address", "https://h/v1"},
+		{"root: {kind: transit, transit: {address: 'https://h', token_file: t}}", "root.transit.key", ""},
+		{"root: {kind: transit, transit: {address: 'https://h', key: a/../b, token_file: t}}", "root.transit.key", "a/../b"},
+		{"root: {kind: transit, transit: {address: 'https://h', key: 'a?b', token_file: t}}", "root.transit.key", "a?b"},
+		{"root: {kind: transit, transit: {" + transit + "}}", "root.transit.token_file", ""},
+		{"root: {kind: transit, transit: {" + transit + ", token_file: t, mount: ../sys}}", "root.transit.mount", "../sys"},
+		{"root: {kind: transit, transit: {" + transit + ", token_file: t, mount: a//b}}", "root.transit.mount", "a//b"},
+		{"root: {kind: transit, transit: {" + transit + `, token_file: t, namespace: "a\r\nb"}}`, "root.transit.namespace", "a\r\nb"},
+		{"root: {kind: transit, transit: {" + transit + ", token_file: t, role_id_file: r, secret_id_file: s}}", "root.transit.role_id_file", "r"},
+		{"root: {kind: transit, transit: {" + transit + ", role_id_file: r}}", "root.transit.secret_id_file", ""},
+		{"root: {kind: transit, transit: {" + transit + ", token_file: t, secret_id_file: s}}", "root.transit.secret_id_file", "s"},
+		{"root: {kind: transit, transit: {" + transit + ", token_file: t, approle_mount: m}}", "root.transit.approle_mount", "m"},
+		{"root: {kind: transit, transit: {" + transit + ", role_id_file: r, secret_id_file: s, approle_mount: 'm?'}}", "root.transit.approle_mount", "m?"},
+		{"root: {kind: kms}", "root.kms.key", ""},
+		{"root: {kind: kms, kms: {key: 'k k', credentials_file: c}}", "root.kms.key", "k k"},
+		{"root: {kind: kms, kms: {key: k}}", "root.kms.credentials_file", ""},
+		{"root: {kind: kms, kms: {key: k, credentials_file: c, region: '!'}}", "root.kms.region", "!"},
+		{"root: {kind: kms, kms: {key: k, credentials_file: c, endpoint: 'http://h'}}", "root.kms.endpoint", "http://h"},
 		{"worker: {concurrency: -1}", "worker.concurrency", "-1"},
 		{"worker: {concurrency: 257}", "worker.concurrency", "257"},
 		{"retention_days: -1", "retention_days", "-1"},

@@ -3,6 +3,7 @@ package config
 import (
 	"flag"
 	"fmt"
+	"strings"
 )
 
 // FromArgs adds the flags of serve to fs, parses args, reads the file that --config names, and lets the flags that were given override it.
@@ -63,9 +64,31 @@ func (c *Config) addFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.S3.CredentialsFile, "s3-credentials-file", c.S3.CredentialsFile, "`FILE` with its credentials, in the AWS shared-credentials format")
 	fs.BoolVar(&c.S3.AssumeRoles, "s3-assume-roles", c.S3.AssumeRoles, "reach it in the job's role, by AssumeRole of its STS")
 	fs.StringVar(&c.S3.STSEndpoint, "s3-sts-endpoint", c.S3.STSEndpoint, "`URL` of its STS, if that is another")
+	c.Root.addFlags(fs)
 	fs.StringVar(&c.Egress.CAFile, "egress-ca-file", c.Egress.CAFile, "PEM `FILE` of more authorities for outgoing connections")
 	fs.Float64Var(&c.Throttle.Rate, "throttle-rate", c.Throttle.Rate, "requests a second that each account may make; 0 is no limit")
 	fs.IntVar(&c.Throttle.Burst, "throttle-burst", c.Throttle.Burst, "requests at once after a rest")
 	fs.IntVar(&c.RetentionDays, "retention-days", c.RetentionDays, "days that finished jobs are kept; 0 is for ever")
 	fs.IntVar(&c.Worker.Concurrency, "worker-concurrency", c.Worker.Concurrency, "jobs at once; 0 lets the machine decide")
+}
+
+func (r *Root) addFlags(fs *flag.FlagSet) {
+	fs.StringVar(&r.Kind, "root-kind", r.Kind, "root of trust: "+strings.Join(RootKinds, ", "))
+	fs.StringVar(&r.File, "root-file", r.File, "`FILE` of the root key; empty is root.key in the data directory")
+	fs.StringVar(&r.PassphraseFile, "root-passphrase-file", r.PassphraseFile, "`FILE`, pipe or /dev/fd/N with the passphrase")
+	fs.StringVar(&r.PassphraseCredential, "root-passphrase-credential", r.PassphraseCredential, "`NAME` of the systemd credential with the passphrase")
+	t := &r.Transit
+	fs.StringVar(&t.Address, "root-transit-address", t.Address, "`URL` of a Vault or OpenBao")
+	fs.StringVar(&t.Namespace, "root-transit-namespace", t.Namespace, "its `NAMESPACE`")
+	fs.StringVar(&t.Mount, "root-transit-mount", t.Mount, "`PATH` of its transit engine; empty is transit")
+	fs.StringVar(&t.Key, "root-transit-key", t.Key, "`NAME` of the key in it")
+	fs.StringVar(&t.TokenFile, "root-transit-token-file", t.TokenFile, "`FILE` with a token")
+	fs.StringVar(&t.RoleIDFile, "root-transit-role-id-file", t.RoleIDFile, "`FILE` with the role id of an AppRole, in place of a token")
+	fs.StringVar(&t.SecretIDFile, "root-transit-secret-id-file", t.SecretIDFile, "`FILE` with its secret id")
+	fs.StringVar(&t.AppRoleMount, "root-transit-approle-mount", t.AppRoleMount, "`PATH` of the AppRole method; empty is approle")
+	k := &r.KMS
+	fs.StringVar(&k.Key, "root-kms-key", k.Key, "id, ARN or alias of the `KEY` in a key service of AWS's protocol")
+	fs.StringVar(&k.Endpoint, "root-kms-endpoint", k.Endpoint, "its `URL`; empty is AWS")
+	fs.StringVar(&k.Region, "root-kms-region", k.Region, "its `REGION`")
+	fs.StringVar(&k.CredentialsFile, "root-kms-credentials-file", k.CredentialsFile, "`FILE` with its credentials, in the AWS shared-credentials format")
 }

@@ -90,6 +90,9 @@ func (c Config) Validate() error {
 	if err := c.S3.validate(); err != nil {
 		return err
 	}
+	if err := c.Root.validate(); err != nil {
+		return err
+	}
 	for i, a := range c.Egress.Allow {
 		if err := a.validate(fmt.Sprintf("egress.allow[%d]", i)); err != nil {
 			return err
@@ -151,7 +154,7 @@ func (s S3) validate() error {
 		}
 		return nil
 	}
-	if err := validateEndpoint("s3.endpoint", s.Endpoint); err != nil {
+	if err := validateEndpoint("s3.endpoint", s.Endpoint, "s3.credentials_file"); err != nil {
 		return err
 	}
 	if s.Region != "" && !validRegion(s.Region) {
@@ -166,16 +169,17 @@ func (s S3) validate() error {
 	case !s.AssumeRoles:
 		return &Error{"s3.sts_endpoint", s.STSEndpoint, "nothing while s3.assume_roles is not set"}
 	}
-	return validateEndpoint("s3.sts_endpoint", s.STSEndpoint)
+	return validateEndpoint("s3.sts_endpoint", s.STSEndpoint, "s3.credentials_file")
 }
 
-func validateEndpoint(key, value string) error {
+// validateEndpoint judges a URL of a service whose credentials stand in a file, named by the key credentials.
+func validateEndpoint(key, value, credentials string) error {
 	u, err := url.Parse(value)
 	if err != nil {
 		return &Error{key, "…", "https://HOST[:PORT]"}
 	}
 	if u.User != nil {
-		return &Error{key, u.Redacted(), "no user and password: they stand in s3.credentials_file"}
+		return &Error{key, u.Redacted(), "no user and password: they stand in " + credentials}
 	}
 	if u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http" {
 		return &Error{key, value, "https://HOST[:PORT]"}
