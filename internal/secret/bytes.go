@@ -17,6 +17,10 @@ func New(b []byte) Bytes { return Bytes{b: b} }
 // Reveal returns the key material itself; the caller must not change or keep it.
 func (s Bytes) Reveal() []byte { return s.b }
 
+// Wipe overwrites the key material with zeros, in all copies of s, which share it. What it was copied to before (a cipher's schedule, a string, a
+// buffer that Go moved) is out of its reach.
+func (s Bytes) Wipe() { clear(s.b) }
+
 // Len returns the number of bytes.
 func (s Bytes) Len() int { return len(s.b) }
 

@@ -62,6 +62,7 @@ func NewSealer(master Bytes, purpose string, random io.Reader) (*Sealer, error) 
 	if err != nil {
 		return nil, err
 	}
+	defer key.Wipe() // the cipher has its own schedule of it
 	aead, err := newGCM(key)
 	return &Sealer{aead: aead, random: random}, err
 }

@@ -50,6 +50,18 @@ func TestBytesAreHidden(t *testing.T) {
 	}
 }
 
+func TestWipe(t *testing.T) {
+	t.Parallel()
+	b := []byte("hunter2")
+	s := New(b)
+	other := s
+	s.Wipe()
+	if !bytes.Equal(b, make([]byte, 7)) || !bytes.Equal(other.Reveal(), make([]byte, 7)) {
+		t.Errorf("%q is left", b)
+	}
+	Bytes{}.Wipe()
+}
+
 func TestSealer(t *testing.T) {
 	t.Parallel()
 	s := newTestSealer(t, "a")
