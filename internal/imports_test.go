@@ -24,7 +24,7 @@ var order = []string{
 	// pure: one package for each specification
 	"sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls",
 	// doors: each the only way to one outside thing
-	"sandbox", "secret/keyfile", "egress", "origin", "blob", "blob/blobtest", "blob/plain", "blob/dir", "blob/s3", "kms", "audit", "store", "store/storetest", "store/sqlite", "registry", "pki",
+	"sandbox", "egress", "origin", "blob", "blob/blobtest", "blob/plain", "blob/dir", "blob/s3", "kms", "root", "audit", "store", "store/storetest", "store/sqlite", "registry", "pki",
 	// engines
 	"identity", "keys", "queue", "queue/queuetest", "packager", "worker",
 	// faces

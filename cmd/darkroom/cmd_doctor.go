@@ -6,12 +6,14 @@ import (
 	"io"
 	"strings"
 
+	"darkroom/internal/config"
 	"darkroom/internal/sandbox"
 )
 
 func doctor(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := flags("doctor", "", stderr)
+	fs := flags("doctor", "[--data DIR]", stderr)
 	var ef engineFlags
+	data := fs.String("data", config.Default().Data, "`DIR` of the server, whose root of trust is told")
 	engineVars(fs, &ef)
 	rest, err := parse(fs, args)
 	if err != nil {
@@ -36,6 +38,9 @@ func doctor(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	}
 	fmt.Fprintf(stdout, "  %-20s %d\n", "landlock version", report.LandlockABI)
 	fmt.Fprintf(stdout, "cryptography\n  %-20s %s\n", "FIPS 140-3", fipsMode())
+	if err := reportRoot(stdout, *data); err != nil {
+		healthy = false
+	}
 	ef.require = false
 	e, err := newEngine(ctx, ef)
 	if err != nil {

@@ -36,7 +36,6 @@ import (
 	"darkroom/internal/s3api"
 	"darkroom/internal/sandbox"
 	"darkroom/internal/secret"
-	"darkroom/internal/secret/keyfile"
 	"darkroom/internal/store/sqlite"
 	"darkroom/internal/stsapi"
 )
@@ -82,7 +81,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return &usageError{err.Error()}
 		}
 	}
-	s, err := open(cfg, log)
+	s, err := open(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -94,6 +93,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 type server struct {
 	cfg       config.Config
 	log       *slog.Logger
+	created   time.Time // when the installation was made
 	records   *sqlite.Store
 	people    *identity.Directory
 	keys      *keys.Service
@@ -110,27 +110,26 @@ type server struct {
 	strangers audit.Ring
 }
 
-func open(cfg config.Config, log *slog.Logger) (*server, error) {
+func open(ctx context.Context, cfg config.Config, log *slog.Logger) (*server, error) {
 	s := &server{cfg: cfg, log: log}
-	if err := s.open(); err != nil {
+	if err := s.open(ctx); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *server) open() error {
+func (s *server) open(ctx context.Context) error {
 	cfg := s.cfg
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
-	master, created, err := keyfile.Load(cfg.Data, rand.Reader)
+	key, err := openInstallation(ctx, cfg, s.log)
 	if err != nil {
-		return fmt.Errorf("load the master key: %w", err)
+		return fmt.Errorf("open the installation key: %w", err)
 	}
-	if created {
-		s.log.Info("made a new master key; back it up: without it nothing that is stored here can be read", "file", keyfile.Name)
-	}
+	master := key.Secret
+	s.created = key.Created
 	// The object store locks the directory: from here on nobody else uses it.
 	accounts := accountIDs(cfg)
 	objects, err := openObjects(cfg, accounts, master)
@@ -168,7 +167,7 @@ func (s *server) open() error {
 	s.probes = queue.NewProbes()
 	s.worker = newLocalWorker(s)
 	mediaconvert, err := api.New(api.Options{
-		Queue: s.queue, Roles: people, Region: cfg.Region, Throttle: api.Throttle(cfg.Throttle), TokenKey: tokens, QueueCreated: s.created(),
+		Queue: s.queue, Roles: people, Region: cfg.Region, Throttle: api.Throttle(cfg.Throttle), TokenKey: tokens, QueueCreated: s.created,
 		Check: func(j *types.JobSettings) ([]plan.Refusal, []plan.Refusal) {
 			return plan.Check(j, s.worker.capabilities())
 		},
@@ -225,15 +224,6 @@ func (s *server) open() error {
 	}
 	s.tls, _, err = pki.Open(filepath.Join(cfg.Data, tlsDir), append([]string{host}, cfg.Hosts...), sealer, time.Now)
 	return err
-}
-
-// created is when the installation was made: the age of its first file.
-func (s *server) created() time.Time {
-	st, err := os.Stat(filepath.Join(s.cfg.Data, keyfile.Name))
-	if err != nil {
-		return time.Now()
-	}
-	return st.ModTime()
 }
 
 func (s *server) close() {

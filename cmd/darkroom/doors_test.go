@@ -81,7 +81,7 @@ func install(t *testing.T) *installation {
 	t.Helper()
 	cfg := config.Default()
 	cfg.Data, cfg.Account, cfg.Accounts = t.TempDir(), house, []config.Account{{ID: strange}}
-	s, err := open(cfg, slog.New(slog.DiscardHandler))
+	s, err := open(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -57,7 +57,7 @@ func TestGuardRails(t *testing.T) {
 	}
 	cfg := config.Default()
 	cfg.Data, cfg.Accounts = filepath.Join(dir, "data"), []config.Account{{ID: cfg.Account, GuardRails: []string{broken}}}
-	if s, err := open(cfg, slog.New(slog.DiscardHandler)); err == nil {
+	if s, err := open(t.Context(), cfg, slog.New(slog.DiscardHandler)); err == nil {
 		s.close()
 		t.Error("started with a guard rail that cannot be read")
 	}

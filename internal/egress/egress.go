@@ -28,6 +28,7 @@ const (
 	Storage Purpose = "storage" // an external S3 endpoint
 	Input   Purpose = "input"   // what a job or a probe reads over HTTP(S)
 	OIDC    Purpose = "oidc"    // the configuration and keys of an OpenID Connect provider
+	KMS     Purpose = "kms"     // a key service or transit engine
 )
 
 // Rule opens addresses that are not public. A rule without Ports or without purposes opens nothing.
