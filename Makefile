@@ -3,6 +3,7 @@ SHELL := /bin/bash
 GO ?= go
 TOOLS := $(CURDIR)/bin/tools
 VERSITYGW_VERSION := v1.8.0
+VAULT_VERSION := v1.14.1
 GOFUMPT_VERSION := v0.12.0
 STATICCHECK_VERSION := v0.8.2
 HLSJS_VERSION := 1.7.4
@@ -26,13 +27,17 @@ demo: deps-demo build ## run the main job on a fresh server, from s3:// to s3://
 	@scripts/demo.sh
 
 .PHONY: deps-test
-deps-test: $(TOOLS)/versitygw-$(VERSITYGW_VERSION) test/browser/node_modules/.installed-$(HLSJS_VERSION)-$(PLAYWRIGHT_VERSION) test/node/node_modules/.installed-$(NODE_SDK_VERSION)
+deps-test: $(TOOLS)/versitygw-$(VERSITYGW_VERSION) $(TOOLS)/vault-$(VAULT_VERSION) test/browser/node_modules/.installed-$(HLSJS_VERSION)-$(PLAYWRIGHT_VERSION) test/node/node_modules/.installed-$(NODE_SDK_VERSION)
 	@scripts/deps.sh ffmpeg aws2 curl boto3 gcc chromium node
 
 $(TOOLS)/versitygw-$(VERSITYGW_VERSION):
 	@echo "installing versitygw $(VERSITYGW_VERSION), the S3 server that the object store's client is tested against"
 	@mkdir -p $(TOOLS) && cd / && GOBIN=$(TOOLS) GOFLAGS=-mod=mod $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
 	@touch $@
+
+$(TOOLS)/vault-$(VAULT_VERSION): test/vault/main.go test/vault/go.mod test/vault/go.sum
+	@echo "building the core of HashiCorp Vault $(VAULT_VERSION), the transit engine that the root of trust is tested against; this takes some minutes, once"
+	@mkdir -p $(TOOLS) && cd test/vault && CGO_ENABLED=0 GOFLAGS=-mod=readonly $(GO) build -trimpath -ldflags='-s -w' -o $@ .
 
 test/browser/node_modules/.installed-$(HLSJS_VERSION)-$(PLAYWRIGHT_VERSION):
 	@scripts/deps.sh node
@@ -48,7 +53,7 @@ test/node/node_modules/.installed-$(NODE_SDK_VERSION):
 
 .PHONY: test
 test: deps-test build ## run all tests, with the race detector; installs what it needs
-	VERSITYGW=$(TOOLS)/versitygw $(GO) test -race -timeout 30m ./...
+	VERSITYGW=$(TOOLS)/versitygw VAULT=$(TOOLS)/vault-$(VAULT_VERSION) $(GO) test -race -timeout 30m ./...
 
 .PHONY: check
 check: ## vet, gofumpt, staticcheck, module files, coverage of what decides security; the import rules are a test

@@ -23,13 +23,16 @@ type File struct {
 	path   string
 	random io.Reader
 	renew  bool
+	at     func(point string) // tests: a point at which the process could be killed
 }
 
 // NewFile returns the root whose key is in a file. It is made when it is first to wrap something, and never to unwrap.
-func NewFile(path string, random io.Reader) *File { return &File{path: path, random: random} }
+func NewFile(path string, random io.Reader) *File {
+	return &File{path: path, random: random, at: func(string) {}}
+}
 
 // Renew returns the same root, but one that wraps under a new key, which takes the place of the old one in the file once the wrapped key is durable.
-func (f *File) Renew() *File { return &File{path: f.path, random: f.random, renew: true} }
+func (f *File) Renew() *File { return &File{path: f.path, random: f.random, renew: true, at: f.at} }
 
 // Kind implements Root.
 func (*File) Kind() Kind { return KindFile }
@@ -48,7 +51,7 @@ func (f *File) wrap(_ context.Context, installation string, key secret.Bytes) (w
 	rootKey, _, err := readKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if rootKey, err = secret.NewDataKey(f.random); err == nil {
-			err = createKey(path, rootKey)
+			err = createKey(path, rootKey, f.at)
 		}
 	}
 	if err != nil {
@@ -107,6 +110,11 @@ func (f *File) find(print string) (secret.Bytes, error) {
 
 func (f *File) settle(w wrapping) error {
 	next := f.path + nextSuffix
+	for _, path := range []string{f.path, next} {
+		if err := remove(keyTemp(path)); err != nil {
+			return err
+		}
+	}
 	key, _, err := readKey(next)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -122,6 +130,7 @@ func (f *File) settle(w wrapping) error {
 	case print != w.Key:
 		return remove(next)
 	}
+	f.at("before the new root key has its place")
 	if err := os.Rename(next, f.path); err != nil {
 		return fmt.Errorf("put the new root key in its place: %w", err)
 	}

@@ -101,27 +101,34 @@ func readKey(path string) (secret.Bytes, fs.FileInfo, error) {
 	return secret.New(content), info, nil
 }
 
-// createKey writes a new key file whole, and gives it its name only if nobody has it: fs.ErrExist says that somebody has.
-func createKey(path string, key secret.Bytes) error {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".*") // mode 0600
+// createKey writes a new key file whole, and gives it its name only if nobody has it: fs.ErrExist says that somebody has. What a killed process leaves has
+// the name of keyTemp.
+func createKey(path string, key secret.Bytes, at func(string)) error {
+	temp := keyTemp(path)
+	if err := remove(temp); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL|oNofollow, 0o600)
 	if err != nil {
 		return fmt.Errorf("write the key file: %w", err)
 	}
-	defer os.Remove(f.Name())
 	_, err = f.Write(key.Reveal())
 	err = errors.Join(err, f.Sync(), f.Close())
+	at("before the root key has its name")
 	if err == nil {
-		err = os.Link(f.Name(), path)
+		err = os.Link(temp, path)
 	}
-	if err == nil {
-		err = syncDir(dir)
+	at("before the root key has one name alone")
+	if err = errors.Join(err, os.Remove(temp)); err == nil {
+		err = syncDir(filepath.Dir(path))
 	}
 	if err != nil {
 		return fmt.Errorf("write the key file: %w", err)
 	}
 	return nil
 }
+
+func keyTemp(path string) string { return path + ".tmp" }
 
 // writeDocument puts text in the place of the document in dir, durably: whoever reads it sees the old one or the new one, also after a crash. The caller
 // has the lock.

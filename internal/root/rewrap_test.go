@@ -203,15 +203,23 @@ var stories = map[string]struct {
 	},
 }
 
+// pointed has a root key file tell its points too.
+func pointed(o Options, r Root) Root {
+	if f, ok := r.(*File); ok && o.at != nil {
+		f.at = o.at
+	}
+	return r
+}
+
 func openWith(o Options, r Root) error {
-	o.Root = r
+	o.Root = pointed(o, r)
 	_, err := Open(tContext, o)
 	return err
 }
 
 func rewrapWith(o Options, from, to Root) error {
-	o.Root = to
-	_, err := Rewrap(tContext, o, from)
+	o.Root = pointed(o, to)
+	_, err := Rewrap(tContext, o, pointed(o, from))
 	return err
 }
 
@@ -312,6 +320,9 @@ func TestKilled(t *testing.T) {
 				}
 				if diff := cmp.Diff(story.left, names(t, dir)); diff != "" {
 					t.Errorf("killed %s: files: %s", point, diff)
+				}
+				if got := names(t, away); len(got) > 1 || len(got) == 1 && got[0] != KeyName {
+					t.Errorf("killed %s: files elsewhere: %v", point, got)
 				}
 				if !killed {
 					break
