@@ -123,7 +123,7 @@ func New(o Options) (*Service, error) {
 	return s, err
 }
 
-var regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
+var regionName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 
 // View returns the keys of an account.
 func (s *Service) View(ctx context.Context, account string) (*View, error) {
