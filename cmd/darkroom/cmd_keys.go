@@ -15,7 +15,7 @@ import (
 	"darkroom/internal/root"
 )
 
-func keys(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+func keysMain(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	const verbs = "status, rewrap"
 	if len(args) == 0 {
 		return usagef("say what: %s", verbs)

@@ -35,7 +35,7 @@ var commands = []command{
 	{"run", "carry out one job from a file against local directories", runJob, false},
 	{"lint", "judge a job without a server: what is invalid, not offered, or unwise", lint, false},
 	{"policy", "judge, explain or simulate IAM policies without a server", policy, false},
-	{"keys", "say what the installation key is wrapped by, or move it to another root of trust", keys, false},
+	{"keys", "say what the installation key is wrapped by, or move it to another root of trust", keysMain, false},
 	{"probe", "say what is in a media file", probe, false},
 	{"doctor", "say what this machine offers: sandbox, cryptography, ffmpeg", doctor, false},
 	{"version", "print the version", version, false},
