@@ -26,9 +26,9 @@ var order = []string{
 	// doors: each the only way to one outside thing
 	"sandbox", "egress", "origin", "blob", "blob/blobtest", "blob/plain", "blob/dir", "blob/s3", "kms", "root", "audit", "store", "store/storetest", "store/sqlite", "registry", "pki",
 	// engines
-	"identity", "keys", "queue", "queue/queuetest", "packager", "worker",
+	"identity", "certificate", "keys", "queue", "queue/queuetest", "packager", "worker",
 	// faces
-	"config", "gateway", "api", "s3api", "queryapi", "jsonapi", "kmsapi", "iamapi", "stsapi", "workerapi",
+	"config", "gateway", "api", "s3api", "queryapi", "jsonapi", "kmsapi", "iamapi", "stsapi", "acmapi", "workerapi",
 }
 
 // pure packages have no outside: what they are given is all they know.
@@ -109,9 +109,9 @@ func TestImports(t *testing.T) {
 			}
 		}
 	}
-	faces := []string{"gateway", "api", "s3api", "queryapi", "jsonapi", "kmsapi", "iamapi", "workerapi", "config"}
+	faces := []string{"gateway", "api", "s3api", "queryapi", "jsonapi", "kmsapi", "iamapi", "acmapi", "workerapi", "config"}
 	forbid(faces, "what listens can neither start a process nor dial out", "worker", "packager", "ffmpeg", "sandbox", "egress")
-	forbid([]string{"worker"}, "a worker broken by hostile media has no database to read and no signature to forge", "api", "store", "store/sqlite", "iam", "sigv4", "identity", "queue")
+	forbid([]string{"worker"}, "a worker broken by hostile media has no database to read and no signature to forge", "api", "store", "store/sqlite", "iam", "sigv4", "identity", "certificate", "queue")
 	formats := []string{"cmaf", "mp4", "mpegts", "hls"}
 	for _, f := range formats {
 		others := slices.DeleteFunc(slices.Clone(formats), func(o string) bool { return o == f })

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -13,8 +13,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -22,6 +24,7 @@ import (
 
 	"darkroom/internal/api"
 	"darkroom/internal/audit"
+	"darkroom/internal/certificate"
 	"darkroom/internal/config"
 	"darkroom/internal/gateway"
 	"darkroom/internal/iamapi"
@@ -29,7 +32,6 @@ import (
 	"darkroom/internal/jsonapi"
 	"darkroom/internal/keys"
 	"darkroom/internal/kmsapi"
-	"darkroom/internal/pki"
 	"darkroom/internal/plan"
 	"darkroom/internal/queryapi"
 	"darkroom/internal/queue"
@@ -54,6 +56,9 @@ type endpoint struct {
 	URL     string `json:"url"`
 	Region  string `json:"region"`
 	Account string `json:"account"`
+	// Authorities is the file in the data directory with the authority of the listener's certificate; empty for our own, systemAuthorities for one that
+	// clients know.
+	Authorities string `json:"authorities,omitempty"`
 }
 
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -104,10 +109,14 @@ type server struct {
 	probes    *queue.Probes
 	welcome   welcome
 	gateway   *gateway.Gateway
-	tls       *pki.Authority
 	objects   io.Closer
 	worker    *localWorker
 	strangers audit.Ring
+
+	certificates *certificate.Service
+	acm          *jsonapi.Service
+	tls          *tls.Config                     // nil for plain HTTP
+	shown        atomic.Pointer[tls.Certificate] // what the listener shows, where that is not of our own authority
 }
 
 func open(ctx context.Context, cfg config.Config, log *slog.Logger) (*server, error) {
@@ -157,6 +166,9 @@ func (s *server) open(ctx context.Context) error {
 	if err := s.queue.Void(context.Background()); err != nil {
 		return fmt.Errorf("take back the leases of an earlier run: %w", err)
 	}
+	if err := s.openCertificates(master); err != nil {
+		return err
+	}
 	tokens, err := secret.Derive(master, "api page tokens")
 	if err != nil {
 		return err
@@ -167,7 +179,7 @@ func (s *server) open(ctx context.Context) error {
 	s.probes = queue.NewProbes()
 	s.worker = newLocalWorker(s)
 	mediaconvert, err := api.New(api.Options{
-		Queue: s.queue, Roles: people, Region: cfg.Region, Throttle: api.Throttle(cfg.Throttle), TokenKey: tokens, QueueCreated: s.created,
+		Queue: s.queue, Roles: people, Certificates: s.certificates, Region: cfg.Region, Throttle: api.Throttle(cfg.Throttle), TokenKey: tokens, QueueCreated: s.created,
 		Check: func(j *types.JobSettings) ([]plan.Refusal, []plan.Refusal) {
 			return plan.Check(j, s.worker.capabilities())
 		},
@@ -199,7 +211,7 @@ func (s *server) open(ctx context.Context) error {
 		return err
 	}
 	s.gateway, err = gateway.New(gateway.Options{
-		Services:   []gateway.Service{mediaconvert, s3, s.iam, s.sts, s.kms},
+		Services:   []gateway.Service{mediaconvert, s3, s.iam, s.sts, s.kms, s.acm},
 		Default:    "mediaconvert",
 		Region:     cfg.Region,
 		Identities: gate{people, cfg.Region, s.log, new(sync.Once)},
@@ -211,19 +223,7 @@ func (s *server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if cfg.InsecureHTTP {
-		return nil
-	}
-	sealer, err := secret.NewSealer(master, "certificate authority", rand.Reader)
-	if err != nil {
-		return err
-	}
-	host, _, err := net.SplitHostPort(cfg.Listen)
-	if err != nil {
-		return err
-	}
-	s.tls, _, err = pki.Open(filepath.Join(cfg.Data, tlsDir), append([]string{host}, cfg.Hosts...), sealer, time.Now)
-	return err
+	return s.openListener(master)
 }
 
 func (s *server) close() {
@@ -269,7 +269,7 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 		return errors.New("the worker did not start")
 	case <-ctx.Done():
 	}
-	url := "https://" + listener.Addr().String()
+	url := "https://" + s.reachable(listener.Addr())
 	if s.cfg.InsecureHTTP {
 		url = "http://" + listener.Addr().String()
 	}
@@ -279,11 +279,7 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 	}
 	fmt.Fprintf(stdout, "darkroom is listening on %s\n  eval \"$(darkroom env --data %s)\"\n", url, s.cfg.Data)
 	s.log.Info("listening", "url", url, "region", s.cfg.Region, "account", s.cfg.Account)
-	if s.cfg.InsecureHTTP {
-		err = s.gateway.Run(ctx, listener, nil, s.cfg.Drain)
-	} else {
-		err = s.gateway.Run(ctx, listener, s.tls.TLS(), s.cfg.Drain)
-	}
+	err = s.gateway.Run(ctx, listener, s.tls, s.cfg.Drain)
 	stop(err)
 	<-workerDone
 	for range cap(background) {
@@ -298,7 +294,7 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 
 // announce writes the endpoint for env.
 func (s *server) announce(url string) error {
-	b, err := json.Marshal(endpoint{url, s.cfg.Region, s.cfg.Account})
+	b, err := json.Marshal(endpoint{url, s.cfg.Region, s.cfg.Account, s.authorities()})
 	if err != nil {
 		return err
 	}
@@ -316,7 +312,7 @@ func (s *server) ready(ctx context.Context) []gateway.Problem {
 		s.log.Error("the records do not answer", "err", err)
 		p = append(p, gateway.Problem{Name: "records", Message: "the records do not answer"})
 	}
-	return append(p, s.worker.problems()...)
+	return slices.Concat(p, s.certificateProblems(), s.worker.problems())
 }
 
 // workerArgs are the arguments of the worker process; none is a secret.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -13,7 +14,7 @@ import (
 var outranking = []string{
 	"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_ROLE_ARN",
 	"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-	"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_MEDIACONVERT", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL_KMS",
+	"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_MEDIACONVERT", "AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_IAM", "AWS_ENDPOINT_URL_KMS", "AWS_ENDPOINT_URL_ACM",
 	"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
 }
 
@@ -26,10 +27,13 @@ func shell(e endpoint, dir string) string {
 	export := func(name, value string) { fmt.Fprintf(&b, "export %s=%s\n", name, quote(value)) }
 	fmt.Fprintf(&b, "unset %s\n", strings.Join(outranking, " "))
 	export("AWS_ENDPOINT_URL", e.URL)
-	if strings.HasPrefix(e.URL, "https://") {
-		ca := filepath.Join(dir, tlsDir, pki.CertificateFile)
+	if strings.HasPrefix(e.URL, "https://") && e.Authorities != systemAuthorities {
+		ca := filepath.Join(dir, cmp.Or(e.Authorities, filepath.Join(tlsDir, pki.CertificateFile)))
 		export("AWS_CA_BUNDLE", ca)
 		export("NODE_EXTRA_CA_CERTS", ca)
+	}
+	if e.Authorities == systemAuthorities {
+		fmt.Fprintln(&b, "unset AWS_CA_BUNDLE NODE_EXTRA_CA_CERTS")
 	}
 	export("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(dir, identity.CredentialsFile))
 	export("AWS_CONFIG_FILE", "/dev/null")

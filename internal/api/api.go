@@ -55,9 +55,11 @@ type Roles interface {
 	RoleTags(ctx context.Context, account, roleARN string) (map[string]string, error)
 }
 
-// Options are what a Service works with. Queue, Roles, Check, Probe, Region and TokenKey are needed.
+// Options are what a Service works with. Queue, Roles, Certificates, Check, Probe, Region and TokenKey are needed.
 type Options struct {
 	Queue Queue
+	// Certificates are those of each account.
+	Certificates Certificates
 	// Check says what the service itself would refuse about settings, and what this installation does not offer. The settings have
 	// passed mediaconvert.Decode.
 	Check func(*types.JobSettings) (invalid, notOffered []plan.Refusal)
@@ -88,6 +90,7 @@ type Service struct {
 	engine       func() string
 	probe        func(ctx context.Context, caller iam.Principal, in plan.Input, schemes []string) (*plan.Found, error)
 	roles        Roles
+	certificates Certificates
 	throttle     *throttle
 	region       string
 	tokens       *tokens
@@ -98,15 +101,15 @@ type Service struct {
 
 // New returns the API in front of a queue.
 func New(o Options) (*Service, error) {
-	if o.Queue == nil || o.Roles == nil || o.Check == nil || o.Probe == nil || o.Region == "" {
-		return nil, errors.New("the API needs Queue, Roles, Check, Probe and Region")
+	if o.Queue == nil || o.Roles == nil || o.Certificates == nil || o.Check == nil || o.Probe == nil || o.Region == "" {
+		return nil, errors.New("the API needs Queue, Roles, Certificates, Check, Probe and Region")
 	}
 	t, err := newTokens(o.TokenKey)
 	if err != nil {
 		return nil, err
 	}
 	s := &Service{
-		queue: o.Queue, roles: o.Roles, check: o.Check, probe: o.Probe, region: o.Region, tokens: t, queueCreated: o.QueueCreated, now: o.Now, random: o.Random,
+		queue: o.Queue, roles: o.Roles, certificates: o.Certificates, check: o.Check, probe: o.Probe, region: o.Region, tokens: t, queueCreated: o.QueueCreated, now: o.Now, random: o.Random,
 	}
 	if s.engine = o.Engine; s.engine == nil {
 		s.engine = func() string { return "" }

@@ -54,7 +54,7 @@ func FuzzRequest(f *testing.F) {
 	f.Fuzz(func(t *testing.T, method, path, query string, body []byte) {
 		queue := &fakeQueue{Resources: kept, jobs: make(map[string]*job.Job)}
 		s, err := api.New(api.Options{
-			Queue: queue, Roles: people{}, Region: region, TokenKey: secret.New(make([]byte, api.TokenKeySize)), Random: zeros{},
+			Queue: queue, Roles: people{}, Certificates: shelf{}, Region: region, TokenKey: secret.New(make([]byte, api.TokenKeySize)), Random: zeros{},
 			Check: planned, Probe: noProbe,
 		})
 		if err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"darkroom/internal/api"
+	"darkroom/internal/certificate"
 	"darkroom/internal/gateway"
 	"darkroom/internal/iam"
 	"darkroom/internal/identity"
@@ -265,12 +266,34 @@ func noProbe(context.Context, iam.Principal, plan.Input, []string) (*plan.Found,
 	return nil, job.Errorf(1404, "nothing there")
 }
 
+// shelf has the certificates of an account by ARN, and whether each is associated.
+type shelf map[string]bool
+
+func (s shelf) Associate(_ context.Context, _, arn string) error {
+	if _, ok := s[arn]; !ok {
+		return &certificate.Error{Fault: certificate.NotFound, Message: "Could not find certificate " + arn + "."}
+	}
+	if strings.HasSuffix(arn, "/curve") {
+		return &certificate.Error{Fault: certificate.Unsuitable, Message: "not of RSA"}
+	}
+	s[arn] = true
+	return nil
+}
+
+func (s shelf) Disassociate(_ context.Context, _, arn string) error {
+	if !s[arn] {
+		return &certificate.Error{Fault: certificate.NotFound, Message: "not associated"}
+	}
+	s[arn] = false
+	return nil
+}
+
 func newBench(t *testing.T, edit func(*api.Options)) *bench {
 	t.Helper()
 	b := &bench{t: t, queue: &fakeQueue{jobs: make(map[string]*job.Job), Resources: records(t)}, people: people{make(map[string]string)}}
 	clock := &ticking{now: start}
 	o := api.Options{
-		Queue: b.queue, Roles: b.people, Check: check, Region: region, TokenKey: secret.New(bytes.Repeat([]byte{1}, api.TokenKeySize)),
+		Queue: b.queue, Roles: b.people, Certificates: shelf{}, Check: check, Region: region, TokenKey: secret.New(bytes.Repeat([]byte{1}, api.TokenKeySize)),
 		Probe: noProbe, QueueCreated: start.Add(-time.Hour), Now: clock.tick, Random: zeros{},
 	}
 	if edit != nil {

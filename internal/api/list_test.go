@@ -239,12 +239,12 @@ func TestDescribeEndpoints(t *testing.T) {
 
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
-	whole := api.Options{Queue: &fakeQueue{}, Roles: people{}, Check: check, Probe: noProbe, Region: region, TokenKey: secret.New(make([]byte, api.TokenKeySize))}
+	whole := api.Options{Queue: &fakeQueue{}, Roles: people{}, Certificates: shelf{}, Check: check, Probe: noProbe, Region: region, TokenKey: secret.New(make([]byte, api.TokenKeySize))}
 	if _, err := api.New(whole); err != nil {
 		t.Fatal(err)
 	}
 	for name, edit := range map[string]func(*api.Options){
-		"no queue": func(o *api.Options) { o.Queue = nil }, "no roles": func(o *api.Options) { o.Roles = nil }, "no check": func(o *api.Options) { o.Check = nil }, "no probe": func(o *api.Options) { o.Probe = nil }, "no region": func(o *api.Options) { o.Region = "" },
+		"no queue": func(o *api.Options) { o.Queue = nil }, "no roles": func(o *api.Options) { o.Roles = nil }, "no certificates": func(o *api.Options) { o.Certificates = nil }, "no check": func(o *api.Options) { o.Check = nil }, "no probe": func(o *api.Options) { o.Probe = nil }, "no region": func(o *api.Options) { o.Region = "" },
 		"no key": func(o *api.Options) { o.TokenKey = secret.Bytes{} }, "short key": func(o *api.Options) { o.TokenKey = secret.New(make([]byte, 16)) },
 	} {
 		o := whole

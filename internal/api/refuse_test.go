@@ -20,7 +20,7 @@ import (
 
 func TestRefuse(t *testing.T) {
 	t.Parallel()
-	s, err := api.New(api.Options{Queue: &fakeQueue{}, Roles: people{}, Check: check, Probe: noProbe, Region: region, TokenKey: secret.New(make([]byte, api.TokenKeySize))})
+	s, err := api.New(api.Options{Queue: &fakeQueue{}, Roles: people{}, Certificates: shelf{}, Check: check, Probe: noProbe, Region: region, TokenKey: secret.New(make([]byte, api.TokenKeySize))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,43 +8,51 @@ import (
 	mc "github.com/aws/aws-sdk-go-v2/service/mediaconvert"
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
 
+	"darkroom/internal/certificate"
 	"darkroom/internal/mediaconvert"
 	"darkroom/internal/store"
 )
 
-// maxCertificates and maxShares bound what an account can make be recorded.
-const (
-	maxCertificates = 100
-	maxShares       = 100 // user guide, "Sharing a job": active shares for each account
-)
+// maxShares bounds what an account can make be recorded.
+const maxShares = 100 // user guide, "Sharing a job": active shares for each account
 
 var (
-	certificateARN = regexp.MustCompile(`^arn:aws[a-z-]*:acm:[\w-]+:\d{12}:certificate/[\w-]{1,64}$`)
-	supportCase    = regexp.MustCompile(`^[\w:./ -]{1,256}$`)
+	supportCase = regexp.MustCompile(`^[\w:./ -]{1,256}$`)
 
-	certificateSort = sort{store.Certificate, "certificates", "certificate", maxCertificates}
-	shareSort       = sort{store.Share, "resourceShares", "resource share", maxShares}
+	shareSort = sort{store.Share, "resourceShares", "resource share", maxShares}
 )
 
-// associateCertificate records the ARN of a certificate, which SPEKE requests may name; again is as once.
+// Certificates are those that an account has imported, of which it associates some with MediaConvert so that SPEKE requests may name them.
+type Certificates interface {
+	// Associate associates a certificate of the account; again is as once. It returns a *certificate.Error for what is wrong with it.
+	Associate(ctx context.Context, account, arn string) error
+	// Disassociate takes that back. It returns a *certificate.Error where the certificate is not associated.
+	Disassociate(ctx context.Context, account, arn string) error
+}
+
 func (s *Service) associateCertificate(ctx context.Context, account string, in *mc.AssociateCertificateInput) (*mc.AssociateCertificateOutput, error) {
-	if !certificateARN.MatchString(*in.Arn) {
-		return nil, mediaconvert.BadRequest("/arn: Should match the pattern: /" + certificateARN.String() + "/")
+	return &mc.AssociateCertificateOutput{}, certificateFault("/arn", s.certificates.Associate(ctx, account, *in.Arn))
+}
+
+func (s *Service) disassociateCertificate(ctx context.Context, account string, in *mc.DisassociateCertificateInput) (*mc.DisassociateCertificateOutput, error) {
+	return &mc.DisassociateCertificateOutput{}, certificateFault("/arn", s.certificates.Disassociate(ctx, account, *in.Arn))
+}
+
+// certificateFault words what the certificates of an account say of one. What is not known stays as it is.
+func certificateFault(at string, err error) error {
+	e, ok := errors.AsType[*certificate.Error](err)
+	switch {
+	case !ok:
+		return err
+	case e.Fault == certificate.NotFound:
+		return mediaconvert.NotFound(e.Message)
 	}
-	_, err := s.create(ctx, account, certificateSort, *in.Arn, nil, nil, &mc.AssociateCertificateInput{Arn: in.Arn}, store.QueueRules{})
-	if isConflict(err) {
-		err = nil
-	}
-	return &mc.AssociateCertificateOutput{}, err
+	return mediaconvert.BadRequest(at + ": " + e.Message)
 }
 
 func isConflict(err error) bool {
 	e, ok := errors.AsType[*mediaconvert.APIError](err)
 	return ok && e.Status == 409
-}
-
-func (s *Service) disassociateCertificate(ctx context.Context, account string, in *mc.DisassociateCertificateInput) (*mc.DisassociateCertificateOutput, error) {
-	return &mc.DisassociateCertificateOutput{}, s.remove(ctx, account, certificateSort, *in.Arn)
 }
 
 // createResourceShare records that who supports the installation may look at a job. Nothing leaves the house by it: the record and its audit

@@ -31,7 +31,8 @@ type Config struct {
 	Drain          time.Duration `yaml:"drain"`           // how long a stop waits for what is under way
 	FFmpeg         string        `yaml:"ffmpeg"`          // path or name of the program
 	FFprobe        string        `yaml:"ffprobe"`         // path or name of the program
-	Accounts       []Account     `yaml:"accounts"`        // accounts beside the main one, and what bounds each
+	TLS            TLS           `yaml:"tls"`
+	Accounts       []Account     `yaml:"accounts"` // accounts beside the main one, and what bounds each
 	S3             S3            `yaml:"s3"`
 	Root           Root          `yaml:"root"`
 	Egress         Egress        `yaml:"egress"`
@@ -44,6 +45,14 @@ type Config struct {
 type Account struct {
 	ID         string   `yaml:"id"`          // 12 digits
 	GuardRails []string `yaml:"guard_rails"` // files with service control policies: what none of them allows is denied, to the root too
+}
+
+// TLS is the certificate of the listener. The zero value means one of the installation's own authority. It is shown anew as soon as it is imported again, or
+// the files are replaced, without a restart.
+type TLS struct {
+	CertificateARN  string `yaml:"certificate_arn"`  // one that the main account has imported into ACM
+	CertificateFile string `yaml:"certificate_file"` // PEM; the certificate, then its chain
+	KeyFile         string `yaml:"key_file"`         // PEM; its private key, which not everybody may read
 }
 
 // S3 is an external object store that s3:// means instead of the embedded one. The zero value means the embedded one.

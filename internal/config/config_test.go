@@ -123,6 +123,13 @@ func TestRead(t *testing.T) {
 				c.Root = Root{Kind: RootKMS, KMS: KMS{Key: "arn:aws:kms:eu-west-1:111122223333:key/k-1", Endpoint: "http://[::1]:9443", Region: "eu-west-1", CredentialsFile: "c"}}
 			}),
 		},
+		{
+			"a certificate of the account", "tls: {certificate_arn: 'arn:aws:acm:us-east-1:000000000000:certificate/01234567-89ab-cdef-0123-456789abcdef'}",
+			want(func(c *Config) {
+				c.TLS.CertificateARN = "arn:aws:acm:us-east-1:000000000000:certificate/01234567-89ab-cdef-0123-456789abcdef"
+			}),
+		},
+		{"a certificate in files", "tls: {certificate_file: c.pem, key_file: k.pem}", want(func(c *Config) { c.TLS = TLS{CertificateFile: "c.pem", KeyFile: "k.pem"} })},
 		{"all interfaces", "listen: ':9443'", want(func(c *Config) { c.Listen = ":9443" })},
 	}
 	for _, tt := range tests {
@@ -180,6 +187,10 @@ func TestReadRefusesShape(t *testing.T) {
 }
 
 func TestReadRefusesValues(t *testing.T) {
+	const (
+		own   = "arn:aws:acm:us-east-1:000000000000:certificate/01234567-89ab-cdef-0123-456789abcdef"
+		other = "arn:aws:acm:us-east-1:111122223333:certificate/01234567-89ab-cdef-0123-456789abcdef"
+	)
 	t.Parallel()
 	const store = "endpoint: 'https://h', credentials_file: c"
 	const transit = "address: 'https://h', key: k"
@@ -222,6 +233,16 @@ func TestReadRefusesValues(t *testing.T) {
 		{"s3: {" + store + ", assume_roles: true, sts_endpoint: 'http://h'}", "s3.sts_endpoint", "http://h"},
 		{"s3: {" + store + ", assume_roles: true, sts_endpoint: 'https://u:hush@h'}", "s3.sts_endpoint", "https://u:xxxxx@h"},
 		{"s3: {" + store + ", assume_roles: true, sts_endpoint: 'https://u:hush@h:x'}", "s3.sts_endpoint", "…"},
+		{"tls: {certificate_arn: 'arn:aws:acm:us-east-1:000000000000:certificate/x'}", "tls.certificate_arn", "arn:aws:acm:us-east-1:000000000000:certificate/x"},
+		{"tls: {certificate_arn: '" + other + "'}", "tls.certificate_arn", other},
+		{"{region: eu-west-1, tls: {certificate_arn: '" + own + "'}}", "tls.certificate_arn", own},
+		{"tls: {certificate_arn: '" + own + "', certificate_file: c, key_file: k}", "tls.certificate_arn", own},
+		{"tls: {certificate_file: c}", "tls.key_file", ""},
+		{"tls: {key_file: k}", "tls.key_file", "k"},
+		{"tls: {certificate_file: \"c\\0\", key_file: k}", "tls.certificate_file", "c\x00"},
+		{"tls: {certificate_file: c, key_file: \"k\\0\"}", "tls.key_file", "k\x00"},
+		{"{insecure_http: true, tls: {certificate_arn: '" + own + "'}}", "insecure_http", "true"},
+		{"{insecure_http: true, tls: {certificate_file: c, key_file: k}}", "insecure_http", "true"},
 		{"accounts: [{id: '1'}]", "accounts[0].id", "1"},
 		{"accounts: [{id: '111122223333'}, {id: '111122223333'}]", "accounts[1].id", "111122223333"},
 		{"accounts: [{guard_rails: [x]}]", "accounts[0].id", ""},

@@ -38,6 +38,7 @@ const (
 var (
 	regionPattern  = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+	uuidPattern    = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 	hostPattern    = regexp.MustCompile(`^([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$`)
 )
 
@@ -84,6 +85,9 @@ func (c Config) Validate() error {
 	case !validProgram(c.FFprobe):
 		return &Error{"ffprobe", c.FFprobe, "the path or name of a program"}
 	}
+	if err := c.validateTLS(); err != nil {
+		return err
+	}
 	if err := validateAccounts(c.Accounts); err != nil {
 		return err
 	}
@@ -111,6 +115,27 @@ func (c Config) Validate() error {
 	}
 	if n := c.Worker.Concurrency; n < 0 || n > MaxConcurrency {
 		return &Error{"worker.concurrency", strconv.Itoa(n), fmt.Sprintf("a number from 0 to %d", MaxConcurrency)}
+	}
+	return nil
+}
+
+func (c Config) validateTLS() error {
+	t := c.TLS
+	given := t != TLS{}
+	certificates := "arn:aws:acm:" + c.Region + ":" + c.Account + ":certificate/"
+	switch {
+	case given && c.InsecureHTTP:
+		return &Error{"insecure_http", "true", "false, where tls is set"}
+	case t.CertificateARN != "" && (t.CertificateFile != "" || t.KeyFile != ""):
+		return &Error{"tls.certificate_arn", t.CertificateARN, "nothing where tls.certificate_file is set"}
+	case t.CertificateARN != "" && !(strings.HasPrefix(t.CertificateARN, certificates) && uuidPattern.MatchString(t.CertificateARN[len(certificates):])):
+		return &Error{"tls.certificate_arn", t.CertificateARN, "the ARN of a certificate of the main account, " + certificates + "UUID"}
+	case (t.CertificateFile == "") != (t.KeyFile == ""):
+		return &Error{"tls.key_file", t.KeyFile, "a file, together with tls.certificate_file"}
+	case strings.Contains(t.CertificateFile, "\x00"):
+		return &Error{"tls.certificate_file", t.CertificateFile, "a file"}
+	case strings.Contains(t.KeyFile, "\x00"):
+		return &Error{"tls.key_file", t.KeyFile, "a file"}
 	}
 	return nil
 }

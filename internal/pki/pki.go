@@ -114,16 +114,7 @@ func (a *Authority) Certificate() *x509.Certificate { return a.cert }
 
 // TLS returns the configuration of the listener: TLS 1.2 and newer, forward-secret AEAD suites alone, HTTP/2 and HTTP/1.1.
 func (a *Authority) TLS() *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		CipherSuites: []uint16{
-			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-		},
-		NextProtos:     []string{"h2", "http/1.1"},
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.current() },
-	}
+	return serverConfig(func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.current() })
 }
 
 // current returns the leaf, made anew when a third of its life is left.

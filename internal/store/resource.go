@@ -23,10 +23,9 @@ const (
 	Queue       Kind = "queue"
 	Preset      Kind = "preset"
 	JobTemplate Kind = "jobTemplate"
-	Policy      Kind = "policy"      // one for each account, with an empty name
-	Certificate Kind = "certificate" // by its ARN
-	JobsQuery   Kind = "jobsQuery"   // by its id
-	Share       Kind = "share"       // by the job's id
+	Policy      Kind = "policy"    // one for each account, with an empty name
+	JobsQuery   Kind = "jobsQuery" // by its id
+	Share       Kind = "share"     // by the job's id
 )
 
 // Resource is something of an account that has a name. The store orders and finds resources and reads no document.
