@@ -12,6 +12,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/acm/types"
 
+	"darkroom/internal/arn"
 	"darkroom/internal/certificate"
 	"darkroom/internal/iam"
 	"darkroom/internal/jsonapi"
@@ -87,11 +88,14 @@ func invalid(format string, args ...any) error {
 }
 
 // checks asks for an action on the certificate that a request names, with the tags that it gives or takes away. One that is not there is asked for by
-// the name that the request gives, so that a refusal tells nothing about it.
+// the name that the request gives, so that a refusal tells nothing about it, and what is no ARN as any certificate.
 func (s *server) checks(ctx context.Context, caller iam.Principal, action string, name *string, tags ...types.Tag) ([]iam.Check, error) {
 	c := iam.Check{Action: "acm:" + action, Resource: "*"}
 	if name != nil {
 		c.Resource = *name
+		if _, err := arn.Parse(*name); err != nil {
+			c.Resource = s.certificates.AnyOf(caller.Account)
+		}
 		found, err := s.certificates.Find(ctx, caller.Account, *name)
 		if _, known := errors.AsType[*certificate.Error](err); err != nil && !known {
 			return nil, err

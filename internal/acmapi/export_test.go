@@ -1,0 +1,4 @@
+package acmapi
+
+// NotOffered are the operations that are told not to be carried out.
+var NotOffered = notOffered
