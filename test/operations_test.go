@@ -255,7 +255,9 @@ func TestOperations(t *testing.T) {
 	}
 
 	// The rest.
-	certificate := aws.String("arn:aws:acm:us-east-1:000000000000:certificate/0000-1111")
+	_, err = c.AssociateCertificate(ctx, &mediaconvert.AssociateCertificateInput{Arn: aws.String("arn:aws:acm:us-east-1:000000000000:certificate/01234567-89ab-cdef-0123-456789abcdef")})
+	want("AssociateCertificate of none", "NotFoundException", err)
+	certificate := s.certificate("speke.example")
 	for range 2 {
 		_, err = c.AssociateCertificate(ctx, &mediaconvert.AssociateCertificateInput{Arn: certificate})
 		want("AssociateCertificate", "", err)

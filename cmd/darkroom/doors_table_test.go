@@ -289,3 +289,26 @@ func kmsDoors() []door {
 	}
 	return all
 }
+
+// acmDoors are those of the Service Authorization Reference for AWS Certificate Manager.
+func acmDoors() []door {
+	const anyOf, one = "arn:aws:acm:us-east-1:" + house + ":certificate/*", "arn:aws:acm:us-east-1:" + house + ":certificate/01234567-89ab-cdef-0123-456789abcdef"
+	row := func(operation, body string, asks ...string) door {
+		return door{"acm", operation, "POST", "/", body, map[string]string{"X-Amz-Target": "CertificateManager." + operation}, asks}
+	}
+	on := func(more string) string { return `{"CertificateArn":"` + one + `"` + more + `}` }
+	return []door{
+		row("AddTagsToCertificate", on(`,"Tags":[{"Key":"a","Value":"b"}]`), "acm:AddTagsToCertificate "+one),
+		row("DeleteCertificate", on(""), "acm:DeleteCertificate "+one),
+		row("DescribeCertificate", on(""), "acm:DescribeCertificate "+one),
+		row("ExportCertificate", on(`,"Passphrase":"AAAAAA=="`), "acm:ExportCertificate "+one),
+		row("GetCertificate", on(""), "acm:GetCertificate "+one),
+		row("ImportCertificate", `{"Certificate":"AA==","PrivateKey":"AA=="}`, "acm:ImportCertificate "+anyOf),
+		row("ImportCertificate", on(`,"Certificate":"AA==","PrivateKey":"AA=="`), "acm:ImportCertificate "+one),
+		row("ImportCertificate", `{"Certificate":"AA==","PrivateKey":"AA==","Tags":[{"Key":"a","Value":"b"}]}`, "acm:ImportCertificate "+anyOf, "acm:AddTagsToCertificate "+anyOf),
+		row("ImportCertificate", `{"CertificateArn":"no name of anything","Certificate":"AA==","PrivateKey":"AA=="}`, "acm:ImportCertificate "+anyOf),
+		row("ListCertificates", `{}`, "acm:ListCertificates *"),
+		row("ListTagsForCertificate", on(""), "acm:ListTagsForCertificate "+one),
+		row("RemoveTagsFromCertificate", on(`,"Tags":[{"Key":"a"}]`), "acm:RemoveTagsFromCertificate "+one),
+	}
+}

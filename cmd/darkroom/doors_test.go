@@ -44,7 +44,7 @@ type door struct {
 // doors is the table of every operation of every service. An operation without a row fails TestDoors.
 func doors() []door {
 	var all []door
-	for _, part := range [][]door{mediaconvertDoors(), s3Doors(), stsDoors(), iamDoors(), kmsDoors()} {
+	for _, part := range [][]door{mediaconvertDoors(), s3Doors(), stsDoors(), iamDoors(), kmsDoors(), acmDoors()} {
 		all = append(all, part...)
 	}
 	return all
@@ -67,6 +67,7 @@ var dialects = map[string]struct{ unsigned, wrong, expired, denied refusal }{
 	"kms": {
 		refusal{"MissingAuthenticationTokenException", 400}, refusal{"InvalidSignatureException", 400}, refusal{"ExpiredTokenException", 400}, refusal{"AccessDeniedException", 400},
 	},
+	"acm": {refusal{"MissingAuthenticationTokenException", 400}, refusal{"InvalidSignatureException", 400}, refusal{"ExpiredTokenException", 400}, refusal{"AccessDeniedException", 400}},
 	"sts": {refusal{"MissingAuthenticationToken", 403}, refusal{"SignatureDoesNotMatch", 403}, refusal{"ExpiredToken", 403}, refusal{"AccessDenied", 403}},
 }
 
@@ -169,6 +170,9 @@ func (i *installation) exchange(d door, who *caller) (code string, status int, b
 	if d.service == "iam" || d.service == "sts" {
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
 	}
+	if d.header["X-Amz-Target"] != "" {
+		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
+	}
 	sum := sha256.Sum256([]byte(d.body))
 	hash := hex.EncodeToString(sum[:])
 	if d.service == "s3" {
@@ -199,6 +203,14 @@ func (i *installation) exchange(d door, who *caller) (code string, status int, b
 		text, _, _ := bytes.Cut(rest, []byte("</Code>"))
 		code = string(text)
 	}
+	if resp.Header.Get("Content-Type") == "application/x-amz-json-1.1" {
+		var refusal struct {
+			Type string `json:"__type"`
+		}
+		if err := json.Unmarshal(raw, &refusal); err == nil {
+			code = refusal.Type
+		}
+	}
 	return code, resp.StatusCode, string(raw), resp.Header.Get("x-amzn-encoded-authorization-message")
 }
 
@@ -209,7 +221,7 @@ func TestDoors(t *testing.T) {
 	root, stranger := i.profile("default"), i.profile(strange)
 	_, nobody := i.person("nobody", "", nil)
 	const everything = `{"Effect":"Allow","Action":"*","Resource":"*"}`
-	_, elsewhere := i.person("elsewhere", `{"Effect":"Allow","NotAction":["mediaconvert:*","s3:*","iam:*","sts:*","kms:*"],"Resource":"*"},{"Effect":"Allow","Action":"*","Resource":"arn:aws:sqs:us-east-1:`+house+`:queue"}`, nil)
+	_, elsewhere := i.person("elsewhere", `{"Effect":"Allow","NotAction":["mediaconvert:*","s3:*","iam:*","sts:*","kms:*","acm:*"],"Resource":"*"},{"Effect":"Allow","Action":"*","Resource":"arn:aws:sqs:us-east-1:`+house+`:queue"}`, nil)
 	_, barred := i.person("barred", everything+`,{"Effect":"Deny","Action":"*","Resource":"*"}`, nil)
 	narrow := &identity.Entity{
 		Kind: identity.Policy, ID: identity.NewID(identity.Policy), Name: "narrow", Path: "/", Default: "v1",
@@ -274,7 +286,7 @@ func TestDoors(t *testing.T) {
 			}
 		})
 	}
-	all := map[string][]string{"mediaconvert": nil, "s3": s3api.Operations(), "iam": i.iam.Operations(), "sts": i.sts.Operations(), "kms": i.kms.Operations()}
+	all := map[string][]string{"mediaconvert": nil, "s3": s3api.Operations(), "iam": i.iam.Operations(), "sts": i.sts.Operations(), "kms": i.kms.Operations(), "acm": i.acm.Operations()}
 	for _, op := range mediaconvert.Operations() {
 		all["mediaconvert"] = append(all["mediaconvert"], op.Name)
 	}

@@ -104,6 +104,13 @@ var services = map[string]serviceActions{
 			GetAccessPointPolicy GetAccessPointPolicyStatus ListAccessPoints ListJobs ListTagsForResource PutAccessPointPolicy TagResource
 			UntagResource UpdateJobPriority UpdateJobStatus`),
 	)},
+	"acm": {false, slices.Concat(
+		actionsNamed([]string{"certificate/"}, `AddTagsToCertificate DeleteCertificate DescribeCertificate ExportCertificate GetCertificate ImportCertificate
+			ListTagsForCertificate RemoveTagsFromCertificate RenewCertificate ResendValidationEmail RevokeCertificate UpdateCertificateOptions`),
+		actionsNamed([]string{"*", "certificate/"}, `RequestCertificate`),
+		actionsNamed(onNothing, `GetAccountConfiguration ListCertificates PutAccountConfiguration`),
+		actionsNamed(nil, `ListTagsForResource SearchCertificates TagResource UntagResource`),
+	)},
 	"kms": {false, actionsNamed(nil, `CancelKeyDeletion ConnectCustomKeyStore CreateAlias CreateCustomKeyStore CreateGrant CreateKey Decapsulate Decrypt DeleteAlias
 		DeleteCustomKeyStore DeleteImportedKeyMaterial DeriveSharedSecret DescribeCustomKeyStores DescribeKey DisableKey DisableKeyRotation
 		DisconnectCustomKeyStore EnableKey EnableKeyRotation Encapsulate Encrypt GenerateDataKey GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext

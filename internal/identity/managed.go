@@ -44,6 +44,14 @@ var awsPolicies = sync.OnceValue(func() map[string]*Entity {
 			`{"Effect":"Allow","Action":["s3:Get*","s3:List*"],"Resource":"*"}`,
 		},
 		{
+			"AWSCertificateManagerFullAccess", "Provides full access to AWS Certificate Manager (ACM).",
+			`{"Effect":"Allow","Action":["acm:*"],"Resource":"*"}`,
+		},
+		{
+			"AWSCertificateManagerReadOnly", "Provides read only access to AWS Certificate Manager (ACM).",
+			`{"Effect":"Allow","Action":["acm:DescribeCertificate","acm:ListCertificates","acm:GetCertificate","acm:ListTagsForCertificate","acm:GetAccountConfiguration"],"Resource":"*"}`,
+		},
+		{
 			"IAMFullAccess", "Provides full access to IAM.",
 			`{"Effect":"Allow","Action":["iam:*"],"Resource":"*"}`,
 		},
