@@ -22,7 +22,7 @@ var order = []string{
 	// ground
 	"media", "arn", "secret", "constraint", "awsjson", "mediaconvert", "awsquery",
 	// pure: one package for each specification
-	"sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls",
+	"sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls", "cse",
 	// doors: each the only way to one outside thing
 	"sandbox", "egress", "origin", "blob", "blob/blobtest", "blob/plain", "blob/dir", "blob/s3", "kms", "root", "audit", "store", "store/storetest", "store/sqlite", "registry", "pki",
 	// engines
