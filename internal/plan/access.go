@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -36,6 +37,9 @@ func NewAccess(s *types.JobSettings, start time.Time) (Access, error) {
 		if err != nil {
 			return Access{}, fmt.Errorf("/inputs/%d/fileInput: %w", i, err)
 		}
+		if in.Decryption, err = newDecryption(s.Inputs[i].DecryptionSettings); err != nil {
+			return Access{}, fmt.Errorf("/inputs/%d/decryptionSettings: %w", i, err)
+		}
 		a.Inputs = append(a.Inputs, in)
 	}
 	if len(a.Inputs) == 0 {
@@ -50,6 +54,11 @@ func NewAccess(s *types.JobSettings, start time.Time) (Access, error) {
 		a.Outputs = append(a.Outputs, Location{Bucket: d.bucket, Key: d.dir + d.base})
 	}
 	return a, nil
+}
+
+// Encrypted says whether an input is decrypted under a data key.
+func (a Access) Encrypted() bool {
+	return slices.ContainsFunc(a.Inputs, func(in Input) bool { return in.Decryption != nil })
 }
 
 func groupDestination(g *types.OutputGroup) string {

@@ -34,6 +34,9 @@ type Capabilities struct {
 	StillPictures bool `json:"stillPictures"`
 	// Deinterlace says that interlaced video can be made progressive.
 	Deinterlace bool `json:"deinterlace"`
+	// KeyRegion is the region of the key service that data keys of client-side encrypted inputs are decrypted by; empty where there is none. The
+	// control plane says it, never a worker.
+	KeyRegion string `json:"-"`
 	// Missing names the parts that the encoder lacks, for the reason of a refusal.
 	Missing []string `json:"missing,omitempty"`
 }

@@ -129,18 +129,22 @@ var effects = map[string]effect{
 
 // otherwise says of honoured members why no pair of one value is in effects.
 var otherwise = map[string]string{
-	"AudioSelector.DefaultSelection":   "needs two selectors: TestAudioSelection",
-	"AudioDescription.AudioSourceName": "needs two selectors: TestAudioSelection",
-	"HlsSettings.AudioGroupId":         "goes with AudioRenditionSets: TestHLSAudioGroups",
-	"HlsSettings.AudioRenditionSets":   "goes with AudioGroupId: TestHLSAudioGroups",
-	"AudioDescription.StreamName":      "names an alternate rendition: TestHLSAudioGroups",
-	"OutputGroupSettings.Type":         "goes with its structure",
-	"ContainerSettings.Container":      "goes with the group",
-	"VideoCodecSettings.Codec":         "goes with its structure",
-	"AudioCodecSettings.Codec":         "one value is carried out",
-	"AacSettings.CodecProfile":         "one value is carried out",
-	"Deinterlacer.Algorithm":           "one value is carried out",
-	"Deinterlacer.Mode":                "one value is carried out",
+	"AudioSelector.DefaultSelection":                 "needs two selectors: TestAudioSelection",
+	"AudioDescription.AudioSourceName":               "needs two selectors: TestAudioSelection",
+	"HlsSettings.AudioGroupId":                       "goes with AudioRenditionSets: TestHLSAudioGroups",
+	"HlsSettings.AudioRenditionSets":                 "goes with AudioGroupId: TestHLSAudioGroups",
+	"AudioDescription.StreamName":                    "names an alternate rendition: TestHLSAudioGroups",
+	"InputDecryptionSettings.DecryptionMode":         "opens the file, of which the plan is made: TestDecryptionSettings",
+	"InputDecryptionSettings.EncryptedDecryptionKey": "opens the file, of which the plan is made: TestDecryptionSettings",
+	"InputDecryptionSettings.InitializationVector":   "opens the file, of which the plan is made: TestDecryptionSettings",
+	"InputDecryptionSettings.KmsKeyRegion":           "one value is carried out: TestDecryptionSettings",
+	"OutputGroupSettings.Type":                       "goes with its structure",
+	"ContainerSettings.Container":                    "goes with the group",
+	"VideoCodecSettings.Codec":                       "goes with its structure",
+	"AudioCodecSettings.Codec":                       "one value is carried out",
+	"AacSettings.CodecProfile":                       "one value is carried out",
+	"Deinterlacer.Algorithm":                         "one value is carried out",
+	"Deinterlacer.Mode":                              "one value is carried out",
 }
 
 // TestHonouredMembersChangeThePlan: what is said to be honoured makes another plan. Members that are structures are honoured by their own.

@@ -6,10 +6,12 @@ import (
 	"strings"
 )
 
-// Input is where a source is: an object, or a file on a web server. One of the two is set.
+// Input is where a source is: an object, or a file on a web server. One of the two is set. Beside it stands how it is decrypted.
 type Input struct {
 	Object Location
 	URL    string // http or https
+	// Decryption is how the file is decrypted; nil for one that is clear.
+	Decryption *Decryption
 }
 
 // URI returns s3://BUCKET/KEY, or the URL.

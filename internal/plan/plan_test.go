@@ -18,7 +18,7 @@ import (
 )
 
 // everything is an encoder that lacks nothing.
-var everything = Capabilities{Encoders: []media.Codec{media.AVC, media.AAC}, StillPictures: true, Deinterlace: true}
+var everything = Capabilities{Encoders: []media.Codec{media.AVC, media.AAC}, StillPictures: true, Deinterlace: true, KeyRegion: "us-east-1"}
 
 // settings reads Go-cased JSON: encoding/json ignores the case of names.
 func settings(t *testing.T, text string) *types.JobSettings {

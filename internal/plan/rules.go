@@ -68,6 +68,7 @@ func (c *checker) input(i int) {
 			c.bad(path+"/fileInput", "%v; allowed: s3://BUCKET/KEY, http://HOST/PATH, https://HOST/PATH", err)
 		}
 	}
+	c.decryption(path+"/decryptionSettings", in)
 	for name, sel := range in.AudioSelectors {
 		p := path + "/audioSelectors/" + mediaconvert.Token(name)
 		byLanguage := sel.SelectorType == types.AudioSelectorTypeLanguageCode

@@ -50,6 +50,7 @@ var members = map[string]answer{
 	"TimecodeConfig.Source": neutral("a start timecode is not carried out", "ZEROBASED", "EMBEDDED"),
 
 	"Input.AudioSelectors":      honoured,
+	"Input.DecryptionSettings":  honoured,
 	"Input.DeblockFilter":       neutral("the deblocking filter is not carried out", "DISABLED"),
 	"Input.DenoiseFilter":       neutral("the denoising filter is not carried out", "DISABLED"),
 	"Input.FileInput":           honoured,
@@ -60,6 +61,11 @@ var members = map[string]answer{
 	"Input.TimecodeSource":      neutral("a start timecode is not carried out", "ZEROBASED", "EMBEDDED"),
 	"Input.VideoSelector":       honoured,
 	"Input.AdvancedInputFilter": neutral("the advanced input filter is not carried out", "DISABLED"),
+
+	"InputDecryptionSettings.DecryptionMode":         honoured,
+	"InputDecryptionSettings.EncryptedDecryptionKey": honoured,
+	"InputDecryptionSettings.InitializationVector":   honoured,
+	"InputDecryptionSettings.KmsKeyRegion":           honoured, // the installation's own; see (*checker).decryption
 
 	"VideoSelector.AlphaBehavior":            neutral("an alpha channel cannot be kept", "DISCARD"),
 	"VideoSelector.ColorSpace":               neutral("the color space of the input cannot be replaced", "FOLLOW"),

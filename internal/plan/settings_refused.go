@@ -49,7 +49,6 @@ var refusedMembers = map[string]string{
 	"streams cannot be selected this way":           `AudioSelector.HlsRenditionGroupSettings HlsRenditionGroupSettings.* AudioSelector.Pids AudioSelector.Streams VideoSelector.Pid VideoSelector.ProgramNumber VideoSelector.Streams Input.ProgramNumber`,
 	"groups of audio selectors are not carried out": `Input.AudioSelectorGroups AudioSelectorGroup.*`,
 	"dynamic audio selectors are not carried out":   `Input.DynamicAudioSelectors DynamicAudioSelector.*`,
-	"encrypted inputs are not carried out":          `Input.DecryptionSettings InputDecryptionSettings.*`,
 	"HDR is not carried out":                        `VideoSelector.Hdr10Metadata VideoSelector.MaxLuminance Hdr10Metadata.* Input.DolbyVisionMetadataXml VideoPreprocessor.DolbyVision VideoPreprocessor.Hdr10Plus DolbyVision.* DolbyVisionLevel6Metadata.* Hdr10Plus.*`,
 	"the advanced input filter is not carried out":  `Input.AdvancedInputFilterSettings AdvancedInputFilterSettings.*`,
 	"inputs of this kind are not carried out":       `Input.MultiViewSettings MultiViewSettings.* MultiViewInput.* Input.SupplementalImps Input.TamsSettings InputTamsSettings.* Input.VideoGenerator InputVideoGenerator.*`,

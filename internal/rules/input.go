@@ -1,5 +1,7 @@
 package rules
 
+import "encoding/base64"
+
 var inputRules = []inputRule{
 	{"in-no-fileinput", func(r *report, d *document, in *node) {
 		switch {
@@ -92,6 +94,20 @@ var inputRules = []inputRule{
 			} else {
 				r.missing(source, "fileSourceSettings")
 			}
+		}
+	}},
+	{"in-decryption", func(r *report, _ *document, in *node) {
+		d := in.sub("decryptionSettings")
+		if !d.there() {
+			return
+		}
+		r.missing(d, "decryptionMode", "encryptedDecryptionKey", "initializationVector")
+		// The pattern of the key lets pass what is not base64 all the same; that of the vector does not.
+		if _, err := base64.StdEncoding.DecodeString(d.str("encryptedDecryptionKey")); err != nil {
+			r.say(d.path()+"/encryptedDecryptionKey", "Should be base64: the ciphertext of the data key, as the key service gave it")
+		}
+		if iv := d.str("initializationVector"); d.is("decryptionMode", "AES_CBC") && base64.StdEncoding.DecodedLen(len(iv)) == 12 {
+			r.say(d.path()+"/initializationVector", "Should have 16 bytes with AES_CBC; it has 12")
 		}
 	}},
 	{"in-hdr10-color-space", func(r *report, _ *document, in *node) {
