@@ -14,6 +14,7 @@ import (
 	"darkroom/internal/blob"
 	"darkroom/internal/blob/s3"
 	"darkroom/internal/egress"
+	"darkroom/internal/kms"
 	"darkroom/internal/plan"
 	"darkroom/internal/sandbox"
 	"darkroom/internal/worker"
@@ -92,6 +93,15 @@ func workerMain(ctx context.Context, args []string, _, stderr io.Writer) error {
 	return worker.New(worker.Options{
 		Name: name, Control: client, Probes: client, Web: door.Client(egress.Input).Transport, Sandbox: e.sandbox, FFmpeg: e.ffmpeg, FFprobe: e.ffprobe, Engine: e.capabilities.Engine,
 		Concurrency: *concurrency, Drain: *drain, Heartbeat: heartbeat, Log: log,
+		OpenKeys: func(source worker.CredentialSource) (worker.Keys, error) {
+			return kms.New(kms.Options{
+				Endpoint: "http://control", Region: *region, Transport: transport,
+				Credentials: func(ctx context.Context) (kms.Credentials, error) {
+					c, err := source(ctx)
+					return kms.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}, err
+				},
+			})
+		},
 		Open: func(source worker.CredentialSource) (blob.Store, error) {
 			return s3.New(s3.Options{
 				Endpoint: "http://control", Region: *region, PathStyle: true, Client: &http.Client{Transport: transport}, RoleErrors: true,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
@@ -96,6 +97,8 @@ type statement struct {
 	Effect   string
 	Action   []string
 	Resource []string
+	// Condition is an operator's keys and their values, by operator.
+	Condition map[string]map[string]string `json:",omitempty"`
 }
 
 // document is a policy of some statements.
@@ -119,8 +122,44 @@ func sessionPolicy(a plan.Access) (string, error) {
 	for _, l := range a.Outputs {
 		write.Resource = append(write.Resource, iam.Literal(arn.Object(l.Bucket, l.Key))+"*")
 	}
-	if len(read.Resource) == 0 {
-		return document(write)
+	var all []statement
+	if len(read.Resource) > 0 {
+		all = append(all, read)
 	}
-	return document(read, write)
+	if a.Encrypted() {
+		// Which key a ciphertext is of is not known before it is opened; the role's own policies and that of the key name keys.
+		all = append(all, statement{
+			Sid: dataKeys, Effect: "Allow", Action: []string{"kms:Decrypt"}, Resource: []string{"*"},
+			Condition: map[string]map[string]string{"StringEquals": {"kms:EncryptionContext:service": identity.MediaConvert}},
+		})
+	}
+	return document(append(all, write)...)
+}
+
+// dataKeys names the statement of a session policy that lets a job have the data keys of its inputs decrypted.
+const dataKeys = "DarkroomDataKeys"
+
+// forObjects is a session policy without what it allows at our key service: another object store has nothing to do with that, and may not take it. What
+// cannot be read is left as it is.
+func forObjects(policy string) string {
+	var whole struct {
+		Version   string
+		Statement []json.RawMessage
+	}
+	if json.Unmarshal([]byte(policy), &whole) != nil {
+		return policy
+	}
+	kept := slices.DeleteFunc(slices.Clone(whole.Statement), func(raw json.RawMessage) bool {
+		var s struct{ Sid, Effect string }
+		return json.Unmarshal(raw, &s) == nil && s.Sid == dataKeys && s.Effect == "Allow"
+	})
+	if len(kept) == len(whole.Statement) {
+		return policy
+	}
+	whole.Statement = kept
+	text, err := json.Marshal(whole)
+	if err != nil {
+		return policy
+	}
+	return string(text)
 }

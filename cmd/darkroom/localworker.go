@@ -130,7 +130,9 @@ func (w *localWorker) hello(_ context.Context, name string, capabilities json.Ra
 func (w *localWorker) capabilities() plan.Capabilities {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.said.Capabilities
+	c := w.said.Capabilities
+	c.KeyRegion = w.server.cfg.Region // the key service is ours, not the worker's
+	return c
 }
 
 // problems are what /readyz says of the worker.

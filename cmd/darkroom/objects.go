@@ -139,7 +139,7 @@ func callerCredentials(installation func(context.Context) (s3.Credentials, error
 		}
 		session := s3.Session{AccessKeyID: caller.AccessKeyID, RoleARN: caller.RoleARN, Name: caller.ARN[strings.LastIndexByte(caller.ARN, '/')+1:]}
 		for _, p := range caller.Session {
-			session.Policies = append(session.Policies, p.Document()) // nothing is signed for one that cannot be read
+			session.Policies = append(session.Policies, forObjects(p.Document())) // nothing is signed for one that cannot be read
 		}
 		return roles.Credentials(ctx, session)
 	}

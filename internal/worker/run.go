@@ -43,6 +43,8 @@ type run struct {
 	lease  *lease.Lease
 	store  blob.Store
 	log    *slog.Logger
+	// current gives the credentials of the lease.
+	current CredentialSource
 
 	mu       sync.Mutex // guards progress and uploads; held for assignments only
 	progress lease.Progress
@@ -125,7 +127,8 @@ func (r *run) heartbeat(ctx context.Context, stop context.CancelCauseFunc) {
 // open opens the store under the credentials of the lease and carries out the job.
 func (r *run) open(ctx context.Context) (lease.Result, error) {
 	var err error
-	if r.store, err = r.worker.o.Open(r.credentials(r.lease.Credentials)); err != nil {
+	r.current = r.credentials(r.lease.Credentials)
+	if r.store, err = r.worker.o.Open(r.current); err != nil {
 		return lease.Result{}, err
 	}
 	return r.do(ctx)
@@ -148,13 +151,13 @@ func (r *run) do(ctx context.Context) (lease.Result, error) {
 	if err != nil {
 		return lease.Result{}, job.Errorf(1010, "Input 1: %v.", err)
 	}
-	src, err := openSource(ctx, r.store, r.worker.o.Web, access.Inputs[0], r.lease.Credentials.Schemes, "Input 1 ("+access.Inputs[0].Name()+")")
+	src, err := r.source(ctx, access.Inputs[0], r.lease.Credentials.Schemes, "Input 1 ("+access.Inputs[0].Name()+")")
 	if err != nil {
 		return lease.Result{}, err
 	}
 	probe, err := r.probe(ctx, src)
 	if err != nil {
-		return lease.Result{}, err
+		return lease.Result{}, src.doubted(err)
 	}
 	p, err := plan.New(settings, probe, plan.Options{Start: r.lease.Started})
 	if err != nil {
@@ -169,11 +172,11 @@ func (r *run) do(ctx context.Context) (lease.Result, error) {
 		if report != nil {
 			r.left(report)
 		}
-		return lease.Result{}, err
+		return lease.Result{}, src.doubted(err)
 	}
 	if err := complete(p, probe, report); err != nil {
 		r.left(report)
-		return lease.Result{}, err
+		return lease.Result{}, src.doubted(err)
 	}
 	return results(p, report), nil
 }
@@ -195,7 +198,12 @@ func (r *run) probe(ctx context.Context, src *source) (*plan.Probe, error) {
 		return nil, inputError(src.subject, err)
 	}
 	demuxer := ffmpeg.Sniff(head)
-	if demuxer == "" {
+	switch {
+	case demuxer == "" && src.encrypted && isPlaylist(head):
+		return nil, job.Errorf(3400, "%s is an HLS playlist, and the decryption settings say nothing of its segments. Submit a single file.", src.subject)
+	case demuxer == "" && src.doubtful:
+		return nil, unrecognised(src.subject)
+	case demuxer == "":
 		return nil, job.Errorf(1030, "%s is not in a container that is supported. Supported: MP4, MOV, MKV, WebM, MPEG-TS, MPEG-PS, MXF, AVI, FLV, Ogg, WAV, AIFF, FLAC, MP3, AAC.", src.subject)
 	}
 	proc, err := r.worker.o.Sandbox.Start(ctx, sandbox.Spec{

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"darkroom/internal/blob"
+	"darkroom/internal/cse"
 	"darkroom/internal/egress"
 	"darkroom/internal/job"
 	"darkroom/internal/origin"
@@ -25,8 +26,19 @@ type source struct {
 	// What the store or the server says of the file.
 	etag, contentType string
 	modified          time.Time
+	// encrypted says that what is read is decrypted on the way, and doubtful that nothing tells whether it is so rightly.
+	encrypted, doubtful bool
 	// read gives the bytes from offset up to, not including, end.
 	read func(ctx context.Context, offset, end int64) (io.ReadCloser, error)
+}
+
+// source opens an input of the job, decrypted where it is encrypted.
+func (r *run) source(ctx context.Context, in plan.Input, schemes []string, subject string) (*source, error) {
+	s, err := openSource(ctx, r.store, r.worker.o.Web, in, schemes, subject)
+	if err != nil || in.Decryption == nil {
+		return s, err
+	}
+	return r.decrypt(ctx, s, in.Decryption)
 }
 
 // openSource opens an input: an object of the store, or a file on a web server by one of the schemes.
@@ -149,6 +161,9 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 
 // inputError gives a failure to read an input its code. subject is the input as it may be shown.
 func inputError(subject string, err error) error {
+	if errors.Is(err, cse.ErrChanged) {
+		return decryptionError(subject, err)
+	}
 	e := &job.Error{Code: 1076, Message: subject + " could not be read. Try again; if it fails again, check the object.", Err: err}
 	var refused *egress.Refused
 	var role *blob.RoleError

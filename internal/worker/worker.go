@@ -18,7 +18,7 @@ import (
 	"darkroom/internal/sandbox"
 )
 
-// Options are what a worker needs. All members but Probes, Now and Log are required.
+// Options are what a worker needs. All members but Probes, OpenKeys, Now and Log are required.
 type Options struct {
 	Name    string
 	Control lease.Control
@@ -27,8 +27,10 @@ type Options struct {
 	// Web dials for inputs on web servers.
 	Web http.RoundTripper
 	// Open gives the object store as the bearer of the credentials sees it. It asks credentials anew whenever they are about to expire.
-	Open    func(credentials CredentialSource) (blob.Store, error)
-	Sandbox *sandbox.Sandbox
+	Open func(credentials CredentialSource) (blob.Store, error)
+	// OpenKeys gives the key service as the bearer of the credentials sees it, likewise; nil where there is none, and encrypted inputs fail.
+	OpenKeys func(credentials CredentialSource) (Keys, error)
+	Sandbox  *sandbox.Sandbox
 	// FFmpeg and FFprobe are absolute paths; Engine is how the version is recorded.
 	FFmpeg, FFprobe, Engine string
 	// Concurrency is how many jobs run at once, at least 1.
