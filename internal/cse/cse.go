@@ -133,13 +133,3 @@ func readFull(r io.Reader, p []byte) error {
 	}
 	return nil
 }
-
-// readRange reads a whole range into p.
-func readRange(ctx context.Context, src Ranged, offset int64, p []byte) error {
-	r, err := src.ReadRange(ctx, offset, int64(len(p)))
-	if err != nil {
-		return err
-	}
-	defer func() { _ = r.Close() }()
-	return readFull(r, p)
-}
