@@ -190,7 +190,7 @@ func (s *server) open(ctx context.Context) error {
 		return err
 	}
 	creds.policy = mediaconvert // before the first worker claims
-	s3, err := s3api.New(s3api.Options{Stores: objects.store, Region: cfg.Region, Encrypted: cfg.S3.Endpoint == ""})
+	s3, err := s3api.New(s3api.Options{Stores: objects.store, Region: cfg.Region})
 	if err != nil {
 		return err
 	}

@@ -71,6 +71,7 @@ func s3Doors() []door {
 		return d
 	}
 	const deletes = `<Delete><Object><Key>a/b</Key></Object><Object><Key>c</Key></Object></Delete>`
+	const encryption = `<ServerSideEncryptionConfiguration><Rule/></ServerSideEncryptionConfiguration>`
 	sum := md5.Sum([]byte(deletes)) //nolint:gosec // see above
 	all := []door{
 		row("ListBuckets", "GET", "/", "", "s3:ListAllMyBuckets *"),
@@ -88,13 +89,17 @@ func s3Doors() []door {
 		row("UploadPart", "PUT", "/"+marker+"/a/b?partNumber=1&uploadId=u", "x", "s3:PutObject "+object),
 		with(row("UploadPartCopy", "PUT", "/"+marker+"/a/b?partNumber=1&uploadId=u", "", "s3:GetObject "+bucket+"/from", "s3:PutObject "+object), "X-Amz-Copy-Source", "/"+marker+"/from"),
 		row("CompleteMultipartUpload", "POST", "/"+marker+"/a/b?uploadId=u", "<CompleteMultipartUpload/>", "s3:PutObject "+object),
+		row("GetBucketEncryption", "GET", "/"+marker+"?encryption=", "", "s3:GetEncryptionConfiguration "+bucket),
+		row("PutBucketEncryption", "PUT", "/"+marker+"?encryption=", encryption, "s3:PutEncryptionConfiguration "+bucket),
+		row("DeleteBucketEncryption", "DELETE", "/"+marker+"?encryption=", "", "s3:PutEncryptionConfiguration "+bucket),
+		with(row("PutObject", "PUT", "/"+marker+"/a/b", "x", "s3:PutObject "+object, "s3:PutObjectAcl "+object), "X-Amz-Acl", "private"),
 		row("AbortMultipartUpload", "DELETE", "/"+marker+"/a/b?uploadId=u", "", "s3:AbortMultipartUpload "+object),
 		row("ListParts", "GET", "/"+marker+"/a/b?uploadId=u", "", "s3:ListMultipartUploadParts "+object),
 		row("DeleteObject", "DELETE", "/"+marker+"/a/b", "", "s3:DeleteObject "+object),
 		with(row("DeleteObjects", "POST", "/"+marker+"?delete=", deletes, "s3:DeleteObject "+object, "s3:DeleteObject "+bucket+"/c"), "Content-Md5", base64.StdEncoding.EncodeToString(sum[:])),
 	}
 	for sub, action := range map[string]string{
-		"location": "GetBucketLocation", "versioning": "GetBucketVersioning", "encryption": "GetEncryptionConfiguration", "policy": "GetBucketPolicy", "tagging": "GetBucketTagging",
+		"location": "GetBucketLocation", "versioning": "GetBucketVersioning", "policy": "GetBucketPolicy", "tagging": "GetBucketTagging",
 		"lifecycle": "GetLifecycleConfiguration", "cors": "GetBucketCORS", "website": "GetBucketWebsite", "replication": "GetReplicationConfiguration",
 		"object-lock": "GetBucketObjectLockConfiguration", "requestPayment": "GetBucketRequestPayment",
 	} {

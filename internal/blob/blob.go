@@ -54,11 +54,15 @@ const RoleErrorHeader = "X-Darkroom-Role-Error"
 type Info struct {
 	Key          string
 	Size         int64
-	ETag         string // without quotes: hex MD5, or hex MD5-PARTS for a multipart upload
+	ETag         string // without quotes: hex MD5, or hex MD5-PARTS for a multipart upload; opaque for SSEKMS and SSEC
 	LastModified time.Time
 	Metadata     Metadata
 	// Parts has the sizes of the parts of a multipart upload, in order, from a store that knows them; else it is nil.
 	Parts []int64
+	// Encryption is how the object is encrypted; its Method is empty where that is not known.
+	Encryption Encryption
+	// Class is the storage class; empty for STANDARD, and where it is not known.
+	Class string
 }
 
 // Metadata is what the writer said of an object; it is returned as it was given.
@@ -80,10 +84,13 @@ type Checksum struct {
 	Type      string // FULL_OBJECT or COMPOSITE
 }
 
-// Conditions are the preconditions of a read or a write, as in RFC 9110 section 13. The zero value asks for nothing.
+// Conditions are the preconditions of a read or a write, as in RFC 9110 section 13, and the key that a read needs. The zero value asks for nothing.
 type Conditions struct {
 	IfMatch, IfNoneMatch               string // ETag without quotes, or *
 	IfModifiedSince, IfUnmodifiedSince time.Time
+	// Customer is the key that the object that is read was encrypted with: a read of an SSEC object without it is ErrKeyNeeded, with another
+	// ErrWrongKey, and of any other object with one ErrKeyUnused.
+	Customer *CustomerKey
 }
 
 // Range is a range of bytes as asked for, RFC 9110 section 14. Nil means everything.
@@ -107,9 +114,24 @@ type PutOptions struct {
 	ContentMD5 []byte // verified when not nil
 	Conditions Conditions
 	Size       int64 // -1: not known beforehand; another length of the body is ErrIncompleteBody
+	// Storage is how the object is kept. With a part it has the key of an SSEC upload, and nothing else: the upload has said the rest.
+	Storage Storage
 	// Trailer, when not nil, is asked once the body has been read to its end for the value (base64) of Metadata.Checksum, whose Value is
 	// empty then; an empty answer is no value.
 	Trailer func() string
+}
+
+// UploadOptions go with the beginning of a multipart upload, and are those of the object that it becomes.
+type UploadOptions struct {
+	Metadata Metadata
+	Storage  Storage
+}
+
+// CopyOptions go with a copy.
+type CopyOptions struct {
+	Metadata   *Metadata  // replaces that of the source; nil keeps it
+	Conditions Conditions // speak of the source, and have its key
+	Storage    Storage    // of the copy: how the source is kept does not matter
 }
 
 // ListOptions choose a page of keys, in the order of their UTF-8 bytes.
@@ -140,6 +162,8 @@ type Upload struct {
 	// Checksum has the algorithm and type that were asked for at its creation. A caller of CompleteUpload may set its Value to have it
 	// compared with that of the whole object.
 	Checksum Checksum
+	// Encryption is how the parts are encrypted, from CreateUpload alone.
+	Encryption Encryption
 }
 
 // Part is an uploaded part of a multipart upload.
@@ -149,27 +173,35 @@ type Part struct {
 	ETag         string
 	LastModified time.Time
 	Checksum     Checksum
+	Encryption   Encryption // from UploadPart alone
 }
 
 // Store is an object store. All methods may be called at the same time. Writes are atomic: a reader sees the object before or the
 // object after, whole. Bodies are streamed; no method holds an object in memory.
+//
+// What a store cannot keep as it is asked to is ErrNotOffered, and nothing is written. A key that may not be used is a *KeyError.
 type Store interface {
 	CreateBucket(ctx context.Context, bucket string) error
 	DeleteBucket(ctx context.Context, bucket string) error
 	HeadBucket(ctx context.Context, bucket string) (Bucket, error)
 	ListBuckets(ctx context.Context) ([]Bucket, error)
+	// BucketEncryption says how objects of a bucket are encrypted by default; its Method is empty where the store does not say.
+	BucketEncryption(ctx context.Context, bucket string) (BucketEncryption, error)
+	// SetBucketEncryption changes that for the objects to come. The zero value takes it back. The key is not looked at.
+	SetBucketEncryption(ctx context.Context, bucket string, b BucketEncryption) error
 
 	Put(ctx context.Context, bucket, key string, body io.Reader, o PutOptions) (Info, error)
 	// Get opens an object; the conditions give ErrPreconditionFailed or ErrNotModified.
 	Get(ctx context.Context, bucket, key string, r *Range, c Conditions) (*Object, error)
+	// Head does not need the key of an SSEKMS object; the Value of its checksum may be left out then.
 	Head(ctx context.Context, bucket, key string, c Conditions) (Info, error)
 	// Delete succeeds when there is no such object.
 	Delete(ctx context.Context, bucket, key string) error
-	// Copy copies one object; meta replaces the metadata unless it is nil. The conditions speak of the source.
-	Copy(ctx context.Context, srcBucket, srcKey, bucket, key string, meta *Metadata, c Conditions) (Info, error)
+	// Copy copies one object.
+	Copy(ctx context.Context, srcBucket, srcKey, bucket, key string, o CopyOptions) (Info, error)
 	List(ctx context.Context, bucket string, o ListOptions) (Listing, error)
 
-	CreateUpload(ctx context.Context, bucket, key string, m Metadata) (Upload, error)
+	CreateUpload(ctx context.Context, bucket, key string, o UploadOptions) (Upload, error)
 	UploadPart(ctx context.Context, u Upload, number int, body io.Reader, o PutOptions) (Part, error)
 	// CompleteUpload joins the parts, which must be in ascending order; each Part needs Number and ETag, and its Checksum is compared when
 	// there is one. Every part but the last has at least MinPart bytes.

@@ -116,12 +116,8 @@ type configuration struct {
 
 // configurations are the subresources that clients ask for.
 var configurations = map[string]configuration{
-	"location":   {action: "GetBucketLocation", document: func(s *Service) any { return s.location() }},
-	"versioning": {action: "GetBucketVersioning", document: func(*Service) any { return empty("VersioningConfiguration") }},
-	"encryption": {
-		action: "GetEncryptionConfiguration", document: func(s *Service) any { return s.encryption() },
-		code: "ServerSideEncryptionConfigurationNotFoundError", message: "The server side encryption configuration was not found",
-	},
+	"location":    {action: "GetBucketLocation", document: func(s *Service) any { return s.location() }},
+	"versioning":  {action: "GetBucketVersioning", document: func(*Service) any { return empty("VersioningConfiguration") }},
 	"policy":      {action: "GetBucketPolicy", code: "NoSuchBucketPolicy", message: "The bucket policy does not exist"},
 	"tagging":     {action: "GetBucketTagging", code: "NoSuchTagSet", message: "The TagSet does not exist"},
 	"lifecycle":   {action: "GetLifecycleConfiguration", code: "NoSuchLifecycleConfiguration", message: "The lifecycle configuration does not exist"},
@@ -148,9 +144,7 @@ func unconfigured(sub string) *operation {
 			return err
 		}
 		if c.document != nil {
-			if d := c.document(s); d != nil {
-				return writeDocument(w, d)
-			}
+			return writeDocument(w, c.document(s))
 		}
 		return refuse(Code{c.code, http.StatusNotFound}, "%s", c.message)
 	}}
@@ -175,23 +169,12 @@ func (s *Service) location() any {
 	}{Region: region}
 }
 
-// encryption says that objects are encrypted, nil where they are not.
-func (s *Service) encryption() any {
-	if !s.encrypted {
-		return nil
-	}
-	return struct {
-		XMLName   xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ ServerSideEncryptionConfiguration"`
-		Algorithm string   `xml:"Rule>ApplyServerSideEncryptionByDefault>SSEAlgorithm"`
-	}{Algorithm: encryptionAES256}
-}
-
 // getObjectTagging answers that an object has no tags, which the AWS CLI asks before it copies one in parts.
 var getObjectTagging = &operation{
 	name: "GetObjectTagging", query: []string{"tagging", "versionId"},
 	checks: func(in *request) []iam.Check { return []iam.Check{in.check("GetObjectTagging", in.bucket, in.key)} },
 	serve: func(s *Service, w http.ResponseWriter, in *request) error {
-		if _, err := in.store.Head(in.Context(), in.bucket, in.key, blob.Conditions{}); err != nil {
+		if _, err := in.store.Head(in.Context(), in.bucket, in.key, blob.Conditions{}); err != nil && !errors.Is(err, blob.ErrKeyNeeded) {
 			return err
 		}
 		return writeDocument(w, struct {

@@ -96,7 +96,14 @@ func copiedError(err error) error {
 
 func (s *Service) copyObject(w http.ResponseWriter, in *request) error {
 	src := in.copySource
-	c := in.conditions("x-amz-copy-source-")
+	c, err := in.copying()
+	if err != nil {
+		return err
+	}
+	storage, err := in.storage()
+	if err != nil {
+		return err
+	}
 	write, err := in.writeConditions()
 	if err != nil {
 		return err
@@ -115,7 +122,7 @@ func (s *Service) copyObject(w http.ResponseWriter, in *request) error {
 			return err
 		}
 	}
-	if src.bucket == in.bucket && src.key == in.key && meta == nil && algorithm == "" && in.header.Get("x-amz-server-side-encryption") == "" {
+	if src.bucket == in.bucket && src.key == in.key && meta == nil && algorithm == "" && storage.IsZero() {
 		return refuse(InvalidRequest, "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
 	info, err := in.store.Head(in.Context(), src.bucket, src.key, c)
@@ -127,14 +134,14 @@ func (s *Service) copyObject(w http.ResponseWriter, in *request) error {
 	}
 	c.IfMatch = info.ETag // what was looked at is what is copied
 	if have := info.Metadata.Checksum; write == (blob.Conditions{}) && (algorithm == "" || algorithm == have.Algorithm && have.Type == blob.FullObject) {
-		info, err = in.store.Copy(in.Context(), src.bucket, src.key, in.bucket, in.key, meta, c)
+		info, err = in.store.Copy(in.Context(), src.bucket, src.key, in.bucket, in.key, blob.CopyOptions{Metadata: meta, Conditions: c, Storage: storage})
 	} else {
-		info, err = s.copyBytes(in, meta, c, write, algorithm)
+		info, err = s.copyBytes(in, blob.CopyOptions{Metadata: meta, Conditions: c, Storage: storage}, write, algorithm)
 	}
 	if err != nil {
 		return copiedError(err)
 	}
-	s.sealed(w.Header())
+	in.showWritten(w.Header(), info.Encryption)
 	return writeDocument(w, copyResult{
 		XMLName: xml.Name{Space: namespace, Local: "CopyObjectResult"}, LastModified: stamp(info.LastModified), ETag: quote(info.ETag),
 		checksumElements: elements(info.Metadata.Checksum),
@@ -142,15 +149,15 @@ func (s *Service) copyObject(w http.ResponseWriter, in *request) error {
 }
 
 // copyBytes copies by reading and writing: for what a store's own copy does not do.
-func (s *Service) copyBytes(in *request, meta *blob.Metadata, read, write blob.Conditions, algorithm string) (blob.Info, error) {
-	object, err := in.store.Get(in.Context(), in.copySource.bucket, in.copySource.key, nil, read)
+func (s *Service) copyBytes(in *request, c blob.CopyOptions, write blob.Conditions, algorithm string) (blob.Info, error) {
+	object, err := in.store.Get(in.Context(), in.copySource.bucket, in.copySource.key, nil, c.Conditions)
 	if err != nil {
 		return blob.Info{}, err
 	}
 	defer object.Body.Close()
-	o := blob.PutOptions{Size: object.Size, Conditions: write, Metadata: object.Metadata}
-	if meta != nil {
-		o.Metadata = *meta
+	o := blob.PutOptions{Size: object.Size, Conditions: write, Metadata: object.Metadata, Storage: c.Storage}
+	if c.Metadata != nil {
+		o.Metadata = *c.Metadata
 	}
 	o.Metadata.Checksum = blob.Checksum{Algorithm: algorithm}
 	return in.store.Put(in.Context(), in.bucket, in.key, object.Body, o)
@@ -161,7 +168,14 @@ func (s *Service) copyPart(w http.ResponseWriter, in *request) error {
 	if err != nil {
 		return err
 	}
-	c := in.conditions("x-amz-copy-source-")
+	c, err := in.copying()
+	if err != nil {
+		return err
+	}
+	part, err := in.partStorage()
+	if err != nil {
+		return err
+	}
 	var rng *blob.Range
 	if header := in.header.Get("x-amz-copy-source-range"); header != "" {
 		info, err := in.store.Head(in.Context(), in.copySource.bucket, in.copySource.key, c)
@@ -185,11 +199,11 @@ func (s *Service) copyPart(w http.ResponseWriter, in *request) error {
 	if object.Length > blob.MaxPart {
 		return blob.ErrEntityTooLarge
 	}
-	p, err := in.store.UploadPart(in.Context(), in.upload(), number, object.Body, blob.PutOptions{Size: object.Length})
+	p, err := in.store.UploadPart(in.Context(), in.upload(), number, object.Body, blob.PutOptions{Size: object.Length, Storage: part})
 	if err != nil {
 		return err
 	}
-	s.sealed(w.Header())
+	in.showEncryption(w.Header(), p.Encryption)
 	return writeDocument(w, copyResult{
 		XMLName: xml.Name{Space: namespace, Local: "CopyPartResult"}, LastModified: stamp(p.LastModified), ETag: quote(p.ETag),
 		checksumElements: elements(p.Checksum),

@@ -39,6 +39,8 @@ var (
 	InvalidAccessKeyID           = Code{"InvalidAccessKeyId", http.StatusForbidden}
 	InvalidArgument              = Code{"InvalidArgument", http.StatusBadRequest}
 	InvalidBucketName            = Code{"InvalidBucketName", http.StatusBadRequest}
+	InvalidEncryptionAlgorithm   = Code{"InvalidEncryptionAlgorithmError", http.StatusBadRequest}
+	InvalidStorageClass          = Code{"InvalidStorageClass", http.StatusBadRequest}
 	InvalidDigest                = Code{"InvalidDigest", http.StatusBadRequest}
 	InvalidPart                  = Code{"InvalidPart", http.StatusBadRequest}
 	InvalidPartNumber            = Code{"InvalidPartNumber", http.StatusRequestedRangeNotSatisfiable}
@@ -105,6 +107,11 @@ var storeErrors = []struct {
 	{blob.ErrKeyTooLong, KeyTooLong, "Your key is too long"},
 	{blob.ErrMetadataTooLarge, MetadataTooLarge, "Your metadata headers exceed the maximum allowed metadata size"},
 	{blob.ErrIncompleteBody, IncompleteBody, "You did not provide the number of bytes specified by the Content-Length HTTP header"},
+	{blob.ErrKeyNeeded, InvalidRequest, "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object."},
+	{blob.ErrKeyUnused, InvalidRequest, "The encryption parameters are not applicable to this object."},
+	{blob.ErrWrongKey, AccessDenied, "Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key."},
+	{blob.ErrUploadKey, InvalidRequest, "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters."},
+	{blob.ErrWrongUploadKey, InvalidRequest, "The provided encryption parameters did not match the ones used originally."},
 	{blob.ErrAccessDenied, AccessDenied, "Access Denied"},
 	{blob.ErrNoSpace, InsufficientStorage, "The object store has no space left. Delete objects, or give it a larger volume; a retry does not help before."},
 	{blob.ErrCorrupt, InternalError, "The stored object is damaged: what is on disk is not what was written. Restore it from a copy."},
@@ -126,6 +133,7 @@ func explain(err error) *Error {
 	var signature *sigv4.Error
 	var denied *iam.Denied
 	var limit *gateway.LimitError
+	var key *blob.KeyError
 	switch {
 	case errors.As(err, &own):
 		return own
@@ -135,6 +143,12 @@ func explain(err error) *Error {
 		return refuse(AccessDenied, "%s", denied.Error())
 	case errors.As(err, &limit):
 		return explainLimit(limit)
+	case errors.As(err, &key):
+		return explainKey(key)
+	case errors.Is(err, blob.ErrNotHonoured):
+		return refuse(NotImplemented, "Not offered by this installation: %s.", clean(tail(err, blob.ErrNotHonoured.Error())))
+	case errors.Is(err, blob.ErrNotOffered):
+		return refuse(NotImplemented, "Not offered by this installation: %s.", clean(strings.TrimPrefix(tail(err, blob.ErrNotOffered.Error()), blob.ErrNotOffered.Error()+": ")))
 	case errors.Is(err, blob.ErrInvalidArgument):
 		_, text, _ := strings.Cut(err.Error(), blob.ErrInvalidArgument.Error()+": ")
 		return refuse(InvalidArgument, "Invalid argument: %s.", clean(text))
@@ -149,6 +163,27 @@ func explain(err error) *Error {
 		}
 	}
 	return refuse(InternalError, "We encountered an internal error. Please try again.")
+}
+
+// tail is an error's text from a part of it on.
+func tail(err error, part string) string {
+	text := err.Error()
+	return text[max(0, strings.Index(text, part)):]
+}
+
+// explainKey passes on what the key service says, as S3 does.
+func explainKey(err *blob.KeyError) *Error {
+	code := Code{err.Code, http.StatusBadRequest}
+	switch err.Code {
+	case blob.KeyDenied:
+		code = AccessDenied
+	case blob.KeyUnavailable:
+		code = Code{"ServiceUnavailable", http.StatusServiceUnavailable}
+	case blob.KeyDisabled, blob.KeyInvalidState, blob.KeyInvalidUsage, blob.KeyNotFound:
+	default:
+		return refuse(InternalError, "We encountered an internal error. Please try again.")
+	}
+	return refuse(code, "%s", err.Message)
 }
 
 func explainSignature(err *sigv4.Error) *Error {
@@ -203,6 +238,10 @@ func (s *Service) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var role *blob.RoleError
 	if errors.As(err, &role) && gateway.Internal(r.Context()) { // a worker has to say it in the job; who else asks is told that access is denied
 		h.Set(blob.RoleErrorHeader, role.Message)
+	}
+	var key *blob.KeyError
+	if errors.As(err, &key) && gateway.Internal(r.Context()) { // answers to HEAD have no other place for it
+		h.Set(blob.KeyErrorHeader, key.Code+": "+key.Message)
 	}
 	if r.Method == http.MethodHead {
 		w.WriteHeader(e.Code.Status)

@@ -12,37 +12,47 @@ import (
 	"darkroom/internal/blob"
 )
 
-const encryptionAES256 = "AES256"
-
 // accepted are the x-amz-* headers that are understood. With a nil list any value is read by an operation; else the values are those that ask for
 // what happens anyway.
 var accepted = map[string][]string{
-	"x-amz-acl":                                       {"private"},
-	"x-amz-storage-class":                             {"STANDARD"},
-	"x-amz-object-ownership":                          {"BucketOwnerEnforced"},
-	"x-amz-bucket-object-lock-enabled":                {"false"},
-	"x-amz-server-side-encryption-bucket-key-enabled": {"false"},
-	"x-amz-tagging-directive":                         {"COPY"}, // there are no tags
-	"x-amz-server-side-encryption":                    {encryptionAES256},
-	"x-amz-metadata-directive":                        {"COPY", "REPLACE"},
-	"x-amz-checksum-mode":                             {"ENABLED"},
-	"x-amz-checksum-algorithm":                        nil,
-	"x-amz-checksum-type":                             {blob.FullObject, blob.Composite},
-	"x-amz-sdk-checksum-algorithm":                    nil,
-	"x-amz-checksum-crc32":                            nil,
-	"x-amz-checksum-crc32c":                           nil,
-	"x-amz-checksum-crc64nvme":                        nil,
-	"x-amz-checksum-sha1":                             nil,
-	"x-amz-checksum-sha256":                           nil,
-	"x-amz-copy-source":                               nil,
-	"x-amz-copy-source-range":                         nil,
-	"x-amz-copy-source-if-match":                      nil,
-	"x-amz-copy-source-if-none-match":                 nil,
-	"x-amz-copy-source-if-modified-since":             nil,
-	"x-amz-copy-source-if-unmodified-since":           nil,
-	"x-amz-expected-bucket-owner":                     nil,
-	"x-amz-source-expected-bucket-owner":              nil,
-	"x-amz-mp-object-size":                            nil,
+	"x-amz-object-ownership":                {"BucketOwnerEnforced"},
+	"x-amz-bucket-object-lock-enabled":      {"false"},
+	"x-amz-tagging-directive":               {"COPY"}, // there are no tags
+	"x-amz-metadata-directive":              {"COPY", "REPLACE"},
+	"x-amz-checksum-mode":                   {"ENABLED"},
+	"x-amz-checksum-algorithm":              nil,
+	"x-amz-checksum-type":                   {blob.FullObject, blob.Composite},
+	"x-amz-sdk-checksum-algorithm":          nil,
+	"x-amz-checksum-crc32":                  nil,
+	"x-amz-checksum-crc32c":                 nil,
+	"x-amz-checksum-crc64nvme":              nil,
+	"x-amz-checksum-sha1":                   nil,
+	"x-amz-checksum-sha256":                 nil,
+	"x-amz-copy-source":                     nil,
+	"x-amz-copy-source-range":               nil,
+	"x-amz-copy-source-if-match":            nil,
+	"x-amz-copy-source-if-none-match":       nil,
+	"x-amz-copy-source-if-modified-since":   nil,
+	"x-amz-copy-source-if-unmodified-since": nil,
+	"x-amz-expected-bucket-owner":           nil,
+	"x-amz-source-expected-bucket-owner":    nil,
+	"x-amz-mp-object-size":                  nil,
+}
+
+// storageHeaders are the headers that say how an object is kept, and whether an operation takes them.
+var storageHeaders = map[string]func(*operation) bool{
+	"x-amz-acl":                  func(op *operation) bool { return op.writes || op == createBucket },
+	"x-amz-storage-class":        func(op *operation) bool { return op.writes },
+	sseHeader:                    func(op *operation) bool { return op.writes },
+	keyIDHeader:                  func(op *operation) bool { return op.writes },
+	contextHeader:                func(op *operation) bool { return op.writes },
+	bucketHeader:                 func(op *operation) bool { return op.writes },
+	customerPrefix + "algorithm": func(op *operation) bool { return op.keyed || op.writes },
+	customerPrefix + "key":       func(op *operation) bool { return op.keyed || op.writes },
+	customerPrefix + "key-md5":   func(op *operation) bool { return op.keyed || op.writes },
+	sourcePrefix + "algorithm":   func(op *operation) bool { return op == copyObject || op == copyPart },
+	sourcePrefix + "key":         func(op *operation) bool { return op == copyObject || op == copyPart },
+	sourcePrefix + "key-md5":     func(op *operation) bool { return op == copyObject || op == copyPart },
 }
 
 const metaPrefix = "x-amz-meta-"
@@ -55,7 +65,16 @@ func (s *Service) checkHeaders(in *request, op *operation) error {
 			continue
 		}
 		allowed, known := accepted[lower]
-		if !known || lower == "x-amz-server-side-encryption" && !s.encrypted {
+		if taken, isStorage := storageHeaders[lower]; isStorage {
+			allowed, known = nil, true
+			if !taken(op) {
+				return argument(InvalidArgument, lower, lower+" header is not supported for this operation.")
+			}
+		}
+		if op == createBucket && lower == "x-amz-acl" {
+			allowed = []string{"private"}
+		}
+		if !known {
 			return refuse(NotImplemented, "Not offered by this installation: the header %s.", clean(lower))
 		}
 		if len(values) != 1 {
@@ -236,7 +255,7 @@ func (in *request) number(name string, other, limit int) (int, error) {
 }
 
 // describe sets the headers of an object.
-func (s *Service) describe(h http.Header, i blob.Info) {
+func (in *request) describe(h http.Header, i blob.Info) {
 	h.Set("ETag", quote(i.ETag))
 	h.Set("Last-Modified", i.LastModified.UTC().Format(http.TimeFormat))
 	h.Set("Accept-Ranges", "bytes")
@@ -253,13 +272,9 @@ func (s *Service) describe(h http.Header, i blob.Info) {
 	for name, value := range i.Metadata.User {
 		h[metaPrefix+name] = []string{value} // in lower case also over HTTP/1.1: clients show the name as it comes
 	}
-	s.sealed(h)
-}
-
-// sealed says that an object is encrypted, where that is so.
-func (s *Service) sealed(h http.Header) {
-	if s.encrypted {
-		h.Set("x-amz-server-side-encryption", encryptionAES256)
+	in.showEncryption(h, i.Encryption)
+	if i.Class != "" && i.Class != "STANDARD" {
+		h.Set("x-amz-storage-class", i.Class)
 	}
 }
 

@@ -13,29 +13,31 @@ import (
 
 // getObject answers GetObject and HeadObject.
 func (s *Service) getObject(w http.ResponseWriter, in *request) error {
-	c := in.conditions("")
+	c, err := in.reading()
+	if err != nil {
+		return err
+	}
 	rng := parseRange(in.header.Get("Range"))
 	partial := rng != nil
 	if in.query.Has("partNumber") {
 		if partial {
 			return refuse(InvalidRequest, "Cannot specify both Range header and partNumber query parameter")
 		}
-		var err error
 		if rng, c, err = s.partRange(w, in, c); err != nil {
-			return s.noted(w, in, err)
+			return s.noted(w, in, c, err)
 		}
 		partial = true
 	}
-	if partial && in.header.Get("If-Range") != "" && !s.sameRange(in) {
+	if partial && in.header.Get("If-Range") != "" && !s.sameRange(in, c) {
 		rng, partial = nil, false
 	}
 	object, err := s.open(in, rng, c)
 	if err != nil {
-		return s.noted(w, in, err)
+		return s.noted(w, in, c, err)
 	}
 	defer object.Body.Close()
 	h := w.Header()
-	s.describe(h, object.Info)
+	in.describe(h, object.Info)
 	if err := in.override(h); err != nil {
 		return err
 	}
@@ -67,6 +69,10 @@ func (s *Service) open(in *request, rng *blob.Range, c blob.Conditions) (*blob.O
 	if err != nil {
 		return nil, err
 	}
+	if sealedSum(info) && in.header.Get("x-amz-checksum-mode") != "" && rng == nil {
+		c.IfMatch = info.ETag
+		return in.store.Get(in.Context(), in.bucket, in.key, nil, c) // its bytes are not sent
+	}
 	start, length, err := rng.Resolve(info.Size)
 	if err != nil {
 		return nil, err
@@ -75,16 +81,16 @@ func (s *Service) open(in *request, rng *blob.Range, c blob.Conditions) (*blob.O
 }
 
 // noted adds to a refusal of a read what the caller can do with: the tag with 304, the size with 416.
-func (s *Service) noted(w http.ResponseWriter, in *request, err error) error {
+func (s *Service) noted(w http.ResponseWriter, in *request, c blob.Conditions, err error) error {
 	if !errors.Is(err, blob.ErrNotModified) && !errors.Is(err, blob.ErrInvalidRange) {
 		return err
 	}
-	info, headErr := in.store.Head(in.Context(), in.bucket, in.key, blob.Conditions{})
+	info, headErr := in.store.Head(in.Context(), in.bucket, in.key, blob.Conditions{Customer: c.Customer})
 	if headErr != nil {
 		return err
 	}
 	if errors.Is(err, blob.ErrNotModified) {
-		s.describe(w.Header(), info)
+		in.describe(w.Header(), info)
 		w.Header().Del("Content-Type")
 		return err
 	}
@@ -95,8 +101,8 @@ func (s *Service) noted(w http.ResponseWriter, in *request, err error) error {
 }
 
 // sameRange says whether the object is still the one that If-Range names (RFC 9110 section 13.1.5).
-func (s *Service) sameRange(in *request) bool {
-	info, err := in.store.Head(in.Context(), in.bucket, in.key, blob.Conditions{})
+func (s *Service) sameRange(in *request, c blob.Conditions) bool {
+	info, err := in.store.Head(in.Context(), in.bucket, in.key, blob.Conditions{Customer: c.Customer})
 	if err != nil {
 		return true // the read says why
 	}
@@ -117,7 +123,7 @@ func (s *Service) partRange(w http.ResponseWriter, in *request, c blob.Condition
 	if err != nil {
 		return nil, c, err
 	}
-	c = blob.Conditions{IfMatch: info.ETag}
+	c = blob.Conditions{IfMatch: info.ETag, Customer: c.Customer}
 	sizes := info.Parts
 	switch {
 	case sizes == nil && strings.Contains(info.ETag, "-"):
@@ -186,13 +192,16 @@ func (s *Service) putObject(w http.ResponseWriter, in *request) error {
 	if o.Conditions, err = in.writeConditions(); err != nil {
 		return err
 	}
+	if o.Storage, err = in.storage(); err != nil {
+		return err
+	}
 	info, err := in.store.Put(in.Context(), in.bucket, in.key, in.body(), o)
 	if err != nil {
 		return err
 	}
 	h := w.Header()
 	h.Set("ETag", quote(info.ETag))
-	s.sealed(h)
+	in.showWritten(h, info.Encryption)
 	showChecksum(h, info.Metadata.Checksum)
 	w.WriteHeader(http.StatusOK)
 	return nil

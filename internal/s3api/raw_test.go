@@ -156,8 +156,6 @@ func TestRefusals(t *testing.T) {
 		{"ACL in the query", call{method: "PUT", path: "/bucket/k?x-amz-acl=public-read"}, 501, "NotImplemented", "x-amz-acl"},
 		{"grant", call{method: "PUT", path: "/bucket/k", header: map[string]string{"x-amz-grant-read": "id=1"}}, 501, "NotImplemented", "x-amz-grant-read"},
 		{"storage class", call{method: "PUT", path: "/bucket/k", header: map[string]string{"x-amz-storage-class": "GLACIER"}}, 501, "NotImplemented", "x-amz-storage-class"},
-		{"SSE-KMS", call{method: "PUT", path: "/bucket/k", header: map[string]string{"x-amz-server-side-encryption": "aws:kms"}}, 501, "NotImplemented", "x-amz-server-side-encryption"},
-		{"SSE-C", call{method: "GET", path: "/bucket/k", header: map[string]string{"x-amz-server-side-encryption-customer-algorithm": "AES256"}}, 501, "NotImplemented", "x-amz-server-side-encryption-customer-algorithm"},
 		{"tags", call{method: "PUT", path: "/bucket/k", header: map[string]string{"x-amz-tagging": "a=b"}}, 501, "NotImplemented", "x-amz-tagging"},
 		{"object lock", call{method: "PUT", path: "/bucket/k", header: map[string]string{"x-amz-object-lock-mode": "COMPLIANCE"}}, 501, "NotImplemented", "x-amz-object-lock-mode"},
 		{"website redirect", call{method: "PUT", path: "/bucket/k", header: map[string]string{"x-amz-website-redirect-location": "/x"}}, 501, "NotImplemented", "x-amz-website-redirect-location"},
@@ -206,7 +204,7 @@ func TestRefusals(t *testing.T) {
 		{"bucket tags", call{method: "GET", path: "/bucket?tagging"}, 404, "NoSuchTagSet", ""},
 		{"configuration of no bucket", call{method: "GET", path: "/nobucket?versioning"}, 404, "NoSuchBucket", ""},
 	}
-	for _, sub := range []string{"versioning", "policy", "acl", "tagging", "lifecycle", "website", "cors", "encryption", "object-lock", "replication", "logging", "notification"} {
+	for _, sub := range []string{"versioning", "policy", "acl", "tagging", "lifecycle", "website", "cors", "object-lock", "replication", "logging", "notification"} {
 		tests = append(tests, struct {
 			name   string
 			call   call

@@ -16,7 +16,9 @@ type operation struct {
 	// prepare reads what the checks need, without any effect; nil for nothing.
 	prepare func(*Service, *request) error
 	checks  func(*request) []iam.Check
-	serve   func(*Service, http.ResponseWriter, *request) error
+	// writes says that it takes how an object is to be kept, keyed that it takes the key of SSE-C alone.
+	writes, keyed bool
+	serve         func(*Service, http.ResponseWriter, *request) error
 }
 
 // onBucket and onObject are the checks of operations that need one permission.
@@ -29,7 +31,16 @@ func onObject(action string) func(*request) []iam.Check {
 }
 
 func onCopy(in *request) []iam.Check {
-	return []iam.Check{in.check("GetObject", in.copySource.bucket, in.copySource.key), in.check("PutObject", in.bucket, in.key)}
+	return append([]iam.Check{in.check("GetObject", in.copySource.bucket, in.copySource.key)}, onWrite(in)...)
+}
+
+// onWrite are the checks of a write, which may say who else is to have the object.
+func onWrite(in *request) []iam.Check {
+	out := []iam.Check{in.check("PutObject", in.bucket, in.key)}
+	if in.has("x-amz-acl") {
+		out = append(out, in.check("PutObjectAcl", in.bucket, in.key))
+	}
+	return out
 }
 
 var responseOverrides = []string{
@@ -71,16 +82,26 @@ var (
 		}, serve: (*Service).deleteObjects,
 	}
 
-	getObject    = &operation{name: "GetObject", query: responseOverrides, checks: onObject("GetObject"), serve: (*Service).getObject}
-	headObject   = &operation{name: "HeadObject", query: responseOverrides, checks: onObject("GetObject"), serve: (*Service).getObject}
-	putObject    = &operation{name: "PutObject", checks: onObject("PutObject"), serve: (*Service).putObject}
-	copyObject   = &operation{name: "CopyObject", checks: onCopy, serve: (*Service).copyObject}
+	getBucketEncryption = &operation{
+		name: "GetBucketEncryption", query: []string{"encryption"}, checks: onBucket("GetEncryptionConfiguration"), serve: (*Service).getBucketEncryption,
+	}
+	putBucketEncryption = &operation{
+		name: "PutBucketEncryption", query: []string{"encryption"}, checks: onBucket("PutEncryptionConfiguration"), serve: (*Service).putBucketEncryption,
+	}
+	deleteBucketEncryption = &operation{
+		name: "DeleteBucketEncryption", query: []string{"encryption"}, checks: onBucket("PutEncryptionConfiguration"), serve: (*Service).deleteBucketEncryption,
+	}
+
+	getObject    = &operation{name: "GetObject", query: responseOverrides, checks: onObject("GetObject"), keyed: true, serve: (*Service).getObject}
+	headObject   = &operation{name: "HeadObject", query: responseOverrides, checks: onObject("GetObject"), keyed: true, serve: (*Service).getObject}
+	putObject    = &operation{name: "PutObject", checks: onWrite, writes: true, serve: (*Service).putObject}
+	copyObject   = &operation{name: "CopyObject", checks: onCopy, writes: true, serve: (*Service).copyObject}
 	deleteObject = &operation{name: "DeleteObject", query: []string{"versionId"}, checks: onObject("DeleteObject"), serve: (*Service).deleteObject}
 
-	createUpload = &operation{name: "CreateMultipartUpload", query: []string{"uploads"}, checks: onObject("PutObject"), serve: (*Service).createUpload}
-	uploadPart   = &operation{name: "UploadPart", query: []string{"partNumber", "uploadId"}, checks: onObject("PutObject"), serve: (*Service).uploadPart}
-	copyPart     = &operation{name: "UploadPartCopy", query: []string{"partNumber", "uploadId"}, checks: onCopy, serve: (*Service).copyPart}
-	complete     = &operation{name: "CompleteMultipartUpload", query: []string{"uploadId"}, checks: onObject("PutObject"), serve: (*Service).completeUpload}
+	createUpload = &operation{name: "CreateMultipartUpload", query: []string{"uploads"}, checks: onWrite, writes: true, serve: (*Service).createUpload}
+	uploadPart   = &operation{name: "UploadPart", query: []string{"partNumber", "uploadId"}, checks: onObject("PutObject"), keyed: true, serve: (*Service).uploadPart}
+	copyPart     = &operation{name: "UploadPartCopy", query: []string{"partNumber", "uploadId"}, checks: onCopy, keyed: true, serve: (*Service).copyPart}
+	complete     = &operation{name: "CompleteMultipartUpload", query: []string{"uploadId"}, checks: onObject("PutObject"), keyed: true, serve: (*Service).completeUpload}
 	abortUpload  = &operation{name: "AbortMultipartUpload", query: []string{"uploadId"}, checks: onObject("AbortMultipartUpload"), serve: (*Service).abortUpload}
 	listParts    = &operation{
 		name: "ListParts", query: []string{"uploadId", "max-parts", "part-number-marker"},
@@ -149,6 +170,12 @@ func findBucket(in *request, sub string) *operation {
 		return headBucket
 	case "GET uploads":
 		return listUploads
+	case "GET encryption":
+		return getBucketEncryption
+	case "PUT encryption":
+		return putBucketEncryption
+	case "DELETE encryption":
+		return deleteBucketEncryption
 	case "POST delete":
 		return deleteObjects
 	case "GET ":
@@ -205,6 +232,8 @@ func findObject(in *request, sub string) *operation {
 func (s *Service) checkQuery(in *request, op *operation) error {
 	for name, values := range in.query {
 		switch lower := strings.ToLower(name); {
+		case strings.HasPrefix(lower, "x-amz-") && strings.HasSuffix(lower, "-customer-key"):
+			return argument(InvalidArgument, lower, "A key must be sent in a header: URLs are kept in histories and logs.")
 		case strings.HasPrefix(lower, "x-"):
 		case !slices.Contains(op.query, name):
 			return refuse(NotImplemented, "Not offered by this installation: the query parameter %s with %s.", clean(name), op.name)
@@ -222,6 +251,7 @@ func Operations() []string {
 	all := []*operation{
 		listBuckets, createBucket, deleteBucket, headBucket, listV1, listV2, listUploads, deleteObjects, getObject, headObject, putObject, copyObject, deleteObject,
 		createUpload, uploadPart, copyPart, complete, abortUpload, listParts, getObjectTagging,
+		getBucketEncryption, putBucketEncryption, deleteBucketEncryption,
 	}
 	var names []string
 	for _, op := range all {

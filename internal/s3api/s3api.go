@@ -27,8 +27,6 @@ type Options struct {
 	// Stores returns the store of an account's buckets: the names of buckets are each account's own. An error means that it has none.
 	Stores func(account string) (blob.Store, error)
 	Region string
-	// Encrypted says that the store encrypts all that it keeps, which is what x-amz-server-side-encryption: AES256 asks for.
-	Encrypted bool
 	// Domains are host names below which the first label is a bucket (virtual-host style), such as localhost for BUCKET.localhost. Without
 	// any, the bucket stands in the path.
 	Domains []string
@@ -36,10 +34,9 @@ type Options struct {
 
 // Service is the S3 API. It implements gateway.Service and is safe for concurrent use.
 type Service struct {
-	stores    func(account string) (blob.Store, error)
-	region    string
-	encrypted bool
-	domains   []string
+	stores  func(account string) (blob.Store, error)
+	region  string
+	domains []string
 }
 
 var _ gateway.Service = (*Service)(nil)
@@ -49,7 +46,7 @@ func New(o Options) (*Service, error) {
 	if o.Stores == nil || o.Region == "" {
 		return nil, errors.New("the S3 API needs Stores and Region")
 	}
-	s := &Service{stores: o.Stores, region: o.Region, encrypted: o.Encrypted}
+	s := &Service{stores: o.Stores, region: o.Region}
 	for _, d := range o.Domains {
 		s.domains = append(s.domains, "."+strings.ToLower(strings.Trim(d, ".")))
 	}
@@ -190,7 +187,9 @@ func conditionKeys(in *request) iam.Context {
 			out.Set("s3:"+name, v...)
 		}
 	}
-	for _, name := range [...]string{"x-amz-acl", "x-amz-copy-source", "x-amz-metadata-directive", "x-amz-server-side-encryption", "x-amz-storage-class"} {
+	for _, name := range [...]string{
+		"x-amz-acl", "x-amz-copy-source", "x-amz-metadata-directive", "x-amz-storage-class", sseHeader, keyIDHeader, customerPrefix + "algorithm",
+	} {
 		out.Set("s3:"+name, in.header.Values(name)...)
 	}
 	return out

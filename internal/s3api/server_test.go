@@ -31,6 +31,7 @@ const (
 	region     = "eu-test-1"
 	rootID     = "AKIAROOT"
 	userID     = "AKIAUSER"
+	strictID   = "AKIASTRICT"   // a user who must encrypt with one key
 	stranger   = "999988887777" // another account
 	strangerID = "AKIASTRANGER"
 	testSecret = "a secret of forty characters, or so 1234"
@@ -52,6 +53,13 @@ func (people) Find(_ context.Context, id, _ string) (*sigv4.Key, iam.Principal, 
 			{"Effect":"Allow","Action":["s3:PutObject","s3:DeleteObject"],"Resource":"arn:aws:s3:::*/own/*"}]}`)
 		return key, iam.Principal{Type: iam.User, Account: account, ARN: "arn:aws:iam::" + account + ":user/ann", AccessKeyID: id, Policies: []*iam.Policy{policy}}, err
 	}
+	if id == strictID {
+		policy, err := iam.Parse(iam.IdentityPolicy, "test", `{"Version":"2012-10-17","Statement":[
+			{"Effect":"Allow","Action":"s3:PutObject","Resource":"*","Condition":{"StringEquals":{"s3:x-amz-server-side-encryption":"aws:kms"}}},
+			{"Effect":"Deny","Action":"s3:PutObject","Resource":"*","Condition":{"StringNotEquals":{"s3:x-amz-server-side-encryption-aws-kms-key-id":"`+blobtest.OtherKey+`"}}},
+			{"Effect":"Deny","Action":"s3:PutObject","Resource":"*","Condition":{"Null":{"s3:x-amz-server-side-encryption-customer-algorithm":"false"}}}]}`)
+		return key, iam.Principal{Type: iam.User, Account: account, ARN: "arn:aws:iam::" + account + ":user/strict", AccessKeyID: id, Policies: []*iam.Policy{policy}}, err
+	}
 	return nil, iam.Principal{}, nil
 }
 
@@ -71,6 +79,7 @@ func stores(s blob.Store) func(string) (blob.Store, error) {
 type peer struct {
 	*httptest.Server
 	store   blob.Store
+	keys    *blobtest.Keys
 	gateway *gateway.Gateway
 }
 
@@ -94,7 +103,8 @@ func newPeer(t testing.TB, wrap func(blob.Store) blob.Store) *peer {
 	t.Helper()
 	key := make([]byte, secret.KeySize)
 	var store blob.Store
-	embedded, err := dir.Open(dir.Options{Dir: t.TempDir(), Key: secret.New(key), Random: rand.Reader})
+	keys := blobtest.NewKeys()
+	embedded, err := dir.Open(dir.Options{Dir: t.TempDir(), Key: secret.New(key), Random: rand.Reader, Keys: keys})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +112,7 @@ func newPeer(t testing.TB, wrap func(blob.Store) blob.Store) *peer {
 	if wrap != nil {
 		store = wrap(store)
 	}
-	service, err := s3api.New(s3api.Options{Stores: stores(store), Region: region, Encrypted: true, Domains: []string{"objects.test"}})
+	service, err := s3api.New(s3api.Options{Stores: stores(store), Region: region, Domains: []string{"objects.test"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +134,7 @@ func newPeer(t testing.TB, wrap func(blob.Store) blob.Store) *peer {
 			t.Error(err)
 		}
 	})
-	return &peer{server, store, g}
+	return &peer{server, store, keys, g}
 }
 
 // TestConformance runs the suite of stores through everything: the client driver, TLS, signatures, the API, the encrypted directory.

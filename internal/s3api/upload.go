@@ -36,11 +36,15 @@ func (s *Service) createUpload(w http.ResponseWriter, in *request) error {
 		return err
 	}
 	m.Checksum = blob.Checksum{Algorithm: strings.ToUpper(in.header.Get("x-amz-checksum-algorithm")), Type: in.header.Get("x-amz-checksum-type")}
-	u, err := in.store.CreateUpload(in.Context(), in.bucket, in.key, m)
+	storage, err := in.storage()
 	if err != nil {
 		return err
 	}
-	s.sealed(w.Header())
+	u, err := in.store.CreateUpload(in.Context(), in.bucket, in.key, blob.UploadOptions{Metadata: m, Storage: storage})
+	if err != nil {
+		return err
+	}
+	in.showWritten(w.Header(), u.Encryption)
 	if u.Checksum.Algorithm != "" {
 		w.Header().Set("x-amz-checksum-algorithm", u.Checksum.Algorithm)
 		w.Header().Set("x-amz-checksum-type", u.Checksum.Type)
@@ -57,13 +61,16 @@ func (s *Service) uploadPart(w http.ResponseWriter, in *request) error {
 	if err != nil {
 		return err
 	}
+	if o.Storage, err = in.partStorage(); err != nil {
+		return err
+	}
 	p, err := in.store.UploadPart(in.Context(), in.upload(), number, in.body(), o)
 	if err != nil {
 		return err
 	}
 	h := w.Header()
 	h.Set("ETag", quote(p.ETag))
-	s.sealed(h)
+	in.showEncryption(h, p.Encryption)
 	p.Checksum.Type = ""
 	showChecksum(h, p.Checksum)
 	w.WriteHeader(http.StatusOK)
@@ -92,6 +99,9 @@ type completeResult struct {
 func (s *Service) completeUpload(w http.ResponseWriter, in *request) error {
 	c, err := in.writeConditions()
 	if err != nil {
+		return err
+	}
+	if c.Customer, err = in.customerKey(customerPrefix, true); err != nil {
 		return err
 	}
 	u := in.upload()
@@ -126,7 +136,9 @@ func (s *Service) completeUpload(w http.ResponseWriter, in *request) error {
 	if err != nil {
 		return err
 	}
-	s.sealed(w.Header())
+	if info.Encryption.Method != blob.SSEC { // as with S3, which was not told the key
+		in.showEncryption(w.Header(), info.Encryption)
+	}
 	return writeDocument(w, completeResult{
 		Location: plain("/" + in.bucket + "/" + encodeURL(in.key)), Bucket: in.bucket, Key: plain(in.key), ETag: quote(info.ETag),
 		checksumElements: elements(info.Metadata.Checksum),

@@ -26,7 +26,7 @@ func (s *sink) Put(ctx context.Context, loc plan.Location, contentType string, b
 
 // Create implements packager.Sink.
 func (s *sink) Create(ctx context.Context, loc plan.Location, contentType string) (packager.Upload, error) {
-	u, err := s.run.store.CreateUpload(ctx, loc.Bucket, loc.Key, blob.Metadata{ContentType: contentType})
+	u, err := s.run.store.CreateUpload(ctx, loc.Bucket, loc.Key, blob.UploadOptions{Metadata: blob.Metadata{ContentType: contentType}})
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,7 @@ func Run(t *testing.T, target Target) {
 }
 
 func requirements() []requirement {
-	all := [][]requirement{bucketRequirements, objectRequirements, conditionRequirements, checksumRequirements, listRequirements, uploadRequirements}
+	all := [][]requirement{bucketRequirements, objectRequirements, conditionRequirements, checksumRequirements, listRequirements, uploadRequirements, encryptionRequirements}
 	var out []requirement
 	for _, r := range all {
 		out = append(out, r...)
@@ -252,7 +252,7 @@ var bucketRequirements = []requirement{
 		wantError(t, "get", err, blob.ErrNoSuchBucket)
 		_, err = s.List(ctx, b, blob.ListOptions{})
 		wantError(t, "list", err, blob.ErrNoSuchBucket)
-		_, err = s.CreateUpload(ctx, b, "k", blob.Metadata{})
+		_, err = s.CreateUpload(ctx, b, "k", blob.UploadOptions{})
 		wantError(t, "create upload", err, blob.ErrNoSuchBucket)
 		_, err = s.ListUploads(ctx, b, "")
 		wantError(t, "list uploads", err, blob.ErrNoSuchBucket)

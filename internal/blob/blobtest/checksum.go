@@ -73,7 +73,7 @@ var checksumRequirements = []requirement{
 		o := blob.PutOptions{Size: 1, Metadata: blob.Metadata{Checksum: blob.Checksum{Algorithm: "MD4"}}}
 		_, err := s.Put(t.Context(), b, "k", streamOf([]byte("x")), o)
 		wantError(t, "put", err, blob.ErrInvalidArgument)
-		_, err = s.CreateUpload(t.Context(), b, "k", o.Metadata)
+		_, err = s.CreateUpload(t.Context(), b, "k", blob.UploadOptions{Metadata: o.Metadata})
 		wantError(t, "create upload", err, blob.ErrInvalidArgument)
 	}},
 	{"checksum: of parts and of the whole", server, testPartChecksums},
@@ -100,7 +100,7 @@ func testPartChecksums(t *testing.T, s blob.Store) {
 			t.Fatal(err)
 		}
 		sum := func(b []byte) []byte { h.Reset(); h.Write(b); return h.Sum(nil) }
-		u, err := s.CreateUpload(t.Context(), b, name, blob.Metadata{Checksum: tt})
+		u, err := s.CreateUpload(t.Context(), b, name, blob.UploadOptions{Metadata: blob.Metadata{Checksum: tt}})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

@@ -62,7 +62,7 @@ var objectRequirements = []requirement{
 		wantError(t, "get", err, blob.ErrNoSuchKey)
 		_, err = s.Head(ctx, b, "k", blob.Conditions{})
 		wantError(t, "head", err, blob.ErrNoSuchKey)
-		_, err = s.Copy(ctx, b, "k", b, "l", nil, blob.Conditions{})
+		_, err = s.Copy(ctx, b, "k", b, "l", blob.CopyOptions{})
 		wantError(t, "copy", err, blob.ErrNoSuchKey)
 		if err := s.Delete(ctx, b, "k"); err != nil {
 			t.Errorf("delete: %v", err)
@@ -144,7 +144,7 @@ var objectRequirements = []requirement{
 		} {
 			_, err := s.Put(t.Context(), b, key, strings.NewReader("x"), blob.PutOptions{Size: 1})
 			wantError(t, fmt.Sprintf("put %.10q", key), err, want)
-			_, err = s.CreateUpload(t.Context(), b, key, blob.Metadata{})
+			_, err = s.CreateUpload(t.Context(), b, key, blob.UploadOptions{})
 			wantError(t, fmt.Sprintf("create upload %.10q", key), err, want)
 		}
 	}},
@@ -241,7 +241,7 @@ func testCopy(t *testing.T, s blob.Store) {
 	if _, err := s.Put(ctx, a, "src key+", streamOf(body), blob.PutOptions{Size: int64(len(body)), Metadata: meta}); err != nil {
 		t.Fatal(err)
 	}
-	info, err := s.Copy(ctx, a, "src key+", b, "dst", nil, blob.Conditions{})
+	info, err := s.Copy(ctx, a, "src key+", b, "dst", blob.CopyOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,14 +250,14 @@ func testCopy(t *testing.T, s blob.Store) {
 		t.Errorf("copy: %+v", got)
 	}
 	replaced := &blob.Metadata{ContentType: "video/mp4", User: map[string]string{"b": "2"}}
-	if _, err := s.Copy(ctx, a, "src key+", a, "src key+", replaced, blob.Conditions{IfMatch: info.ETag}); err != nil {
+	if _, err := s.Copy(ctx, a, "src key+", a, "src key+", blob.CopyOptions{Metadata: replaced, Conditions: blob.Conditions{IfMatch: info.ETag}}); err != nil {
 		t.Fatal(err)
 	}
 	got, back = get(t, s, a, "src key+")
 	if !bytes.Equal(back, body) || got.Metadata.ContentType != "video/mp4" || got.Metadata.User["a"] != "" || got.Metadata.User["b"] != "2" {
 		t.Errorf("copy over itself: %+v", got)
 	}
-	_, err = s.Copy(ctx, a, "src key+", b, "dst", nil, blob.Conditions{IfMatch: "0123"})
+	_, err = s.Copy(ctx, a, "src key+", b, "dst", blob.CopyOptions{Conditions: blob.Conditions{IfMatch: "0123"}})
 	wantError(t, "copy with a condition that fails", err, blob.ErrPreconditionFailed)
 	for _, key := range []string{"src key+", "dst"} { // the copy does not need its source
 		if err := s.Delete(ctx, a, key); err != nil {
@@ -265,6 +265,6 @@ func testCopy(t *testing.T, s blob.Store) {
 		}
 	}
 	wantBody(t, s, b, "dst", body)
-	_, err = s.Copy(ctx, b, "dst", newName(), "k", nil, blob.Conditions{})
+	_, err = s.Copy(ctx, b, "dst", newName(), "k", blob.CopyOptions{})
 	wantError(t, "copy into no bucket", err, blob.ErrNoSuchBucket)
 }

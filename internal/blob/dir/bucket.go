@@ -26,7 +26,8 @@ type bucket struct {
 	gate sync.RWMutex // held for reading by whoever puts an object in, for writing by who deletes the bucket
 	gone bool         // guarded by gate
 
-	index *btree.BTreeG[*entry] // guarded by Store.mu
+	index      *btree.BTreeG[*entry] // guarded by Store.mu
+	encryption blob.BucketEncryption // guarded by Store.mu
 }
 
 // entry is what a listing tells of an object.
@@ -192,4 +193,60 @@ func (s *Store) ListBuckets(ctx context.Context) ([]blob.Bucket, error) {
 	}
 	slices.SortFunc(out, func(a, b blob.Bucket) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
+}
+
+// BucketEncryption implements blob.Store.
+func (s *Store) BucketEncryption(ctx context.Context, name string) (blob.BucketEncryption, error) {
+	if err := live(ctx); err != nil {
+		return blob.BucketEncryption{}, err
+	}
+	b, err := s.bucket(name)
+	if err != nil {
+		return blob.BucketEncryption{}, err
+	}
+	e := s.bucketDefault(b)
+	if e.Method == "" {
+		e.Method = blob.SSES3
+	}
+	return e, nil
+}
+
+// bucketDefault is what was set for a bucket.
+func (s *Store) bucketDefault(b *bucket) blob.BucketEncryption {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return b.encryption
+}
+
+// SetBucketEncryption implements blob.Store.
+func (s *Store) SetBucketEncryption(ctx context.Context, name string, e blob.BucketEncryption) error {
+	if err := live(ctx); err != nil {
+		return err
+	}
+	b, err := s.bucket(name)
+	if err != nil {
+		return err
+	}
+	if err := blob.CheckBucketEncryption(e); err != nil {
+		return err
+	}
+	if e.Method == blob.SSEKMS && s.keys == nil {
+		return errNoKeys
+	}
+	b.gate.Lock()
+	defer b.gate.Unlock()
+	if b.gone {
+		return blob.ErrNoSuchBucket
+	}
+	r := bucketRecord{Version: recordVersion, Name: b.name, Created: b.created}
+	if e != (blob.BucketEncryption{}) {
+		r.Encryption = &e
+	}
+	if err := s.putRecord(filepath.Join(bucketDir, b.file), r); err != nil {
+		return storeError(err)
+	}
+	s.mu.Lock()
+	b.encryption = e
+	s.mu.Unlock()
+	return nil
 }

@@ -241,7 +241,7 @@ func TestDamagedBucket(t *testing.T) {
 	t.Parallel()
 	s := withBucket(t, t.TempDir())
 	put(t, s, "k", content(1, 1000))
-	u, err := s.CreateUpload(t.Context(), "bucket", "u", blob.Metadata{})
+	u, err := s.CreateUpload(t.Context(), "bucket", "u", blob.UploadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -272,7 +272,7 @@ func TestDamagedBucket(t *testing.T) {
 func TestDamagedUpload(t *testing.T) {
 	t.Parallel()
 	s := withBucket(t, t.TempDir())
-	u, err := s.CreateUpload(t.Context(), "bucket", "k", blob.Metadata{})
+	u, err := s.CreateUpload(t.Context(), "bucket", "k", blob.UploadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +345,7 @@ func TestNothingClear(t *testing.T) {
 	if _, err := s.Put(ctx, marker, marker, strings.NewReader(marker), o); err != nil {
 		t.Fatal(err)
 	}
-	u, err := s.CreateUpload(ctx, marker, marker, o.Metadata)
+	u, err := s.CreateUpload(ctx, marker, marker, blob.UploadOptions{Metadata: o.Metadata})
 	if err != nil {
 		t.Fatal(err)
 	}

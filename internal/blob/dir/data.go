@@ -35,8 +35,8 @@ type written struct {
 	checksum blob.Checksum
 }
 
-// writeData reads a body to its end into a data file, and verifies it against what o says of it. Nothing is left behind an error.
-func (s *Store) writeData(ctx context.Context, body io.Reader, o blob.PutOptions) (written, error) {
+// writeData reads a body to its end into a data file, and verifies it against what o says of it. Its key is wrapped. Nothing is left behind an error.
+func (s *Store) writeData(ctx context.Context, body io.Reader, o blob.PutOptions, wrap *wrapping) (written, error) {
 	limit := int64(blob.MaxPart)
 	if o.Size > limit {
 		return written{}, blob.ErrEntityTooLarge
@@ -62,7 +62,12 @@ func (s *Store) writeData(ctx context.Context, body io.Reader, o blob.PutOptions
 		err = storeError(f.Sync())
 	}
 	err = errors.Join(err, storeError(f.Close()))
+	ref := dataRef{ID: id, Key: dataKey{key}, Size: out.size}
+	if err == nil {
+		err = wrap.seal(&ref)
+	}
 	if err != nil || out.size == 0 {
+		key.Wipe()
 		os.Remove(f.Name())
 		return out, err
 	}
@@ -72,7 +77,7 @@ func (s *Store) writeData(ctx context.Context, body io.Reader, o blob.PutOptions
 		}
 		return written{}, err
 	}
-	out.data = []dataRef{{ID: id, Key: dataKey{key}, Size: out.size}}
+	out.data = []dataRef{ref}
 	s.hold(out.data)
 	return out, nil
 }

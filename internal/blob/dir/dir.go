@@ -3,7 +3,7 @@
 // An object is a sealed record, which names one or more immutable data files, each sealed in chunks under a key of its own that stands in
 // the record. The rename of a record is the one moment at which a write happens:
 //
-//	buckets/B               record of a bucket; B is a keyed digest of its name
+//	buckets/B               record of a bucket, with the default encryption of its objects; B is a keyed digest of its name
 //	objects/B/K             record of an object; K is a keyed digest of bucket and key
 //	uploads/U/upload        record of a multipart upload; U is its id
 //	uploads/U/NNNNN         record of a part
@@ -13,6 +13,9 @@
 //
 // No name of a bucket or object is on disk in clear, and none can lead out of the directory. What is not what was written, wherever it was
 // changed, cut off or exchanged, is blob.ErrCorrupt. That a record and its data are put back to an older state together is not noticed.
+//
+// Where an object is encrypted under a key of the key service, or under one that its writer gives (SSE-KMS, SSE-C), the keys of its data files
+// are sealed under that key in the record: who has the directory and the master key cannot open them.
 //
 // Names, sizes and tags of all objects are kept in memory, some hundred bytes each, and read from the records when the store is opened.
 package dir
@@ -59,6 +62,8 @@ type Options struct {
 	Key    secret.Bytes // master key
 	Random io.Reader    // cryptographically strong, safe for concurrent use
 	Now    func() time.Time
+	// Keys is the key service; without one blob.SSEKMS is not offered.
+	Keys Keys
 }
 
 // Store is an object store in a directory. It implements blob.Store.
@@ -70,6 +75,7 @@ type Store struct {
 	names  secret.Bytes // key of the digests that name files
 	random io.Reader
 	now    func() time.Time
+	keys   Keys // nil for none
 	lock   *os.File
 
 	stripe [stripes]sync.RWMutex // guards the record of an object against change
@@ -95,7 +101,7 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		dir: o.Dir, sealer: sealer, names: names, random: o.Random, now: o.Now,
+		dir: o.Dir, sealer: sealer, names: names, random: o.Random, now: o.Now, keys: o.Keys,
 		buckets: make(map[string]*bucket), uploads: make(map[string]*upload), used: make(map[fileID]int), damaged: make(map[string]bool),
 	}
 	if s.now == nil {

@@ -32,5 +32,10 @@ func openStore(t testing.TB, dir string) *Store {
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	blobtest.Run(t, blobtest.Target{Store: openStore(t, t.TempDir())})
+	s, err := Open(Options{Dir: t.TempDir(), Key: testKey(), Random: rand.Reader, Keys: blobtest.NewKeys()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	blobtest.Run(t, blobtest.Target{Store: s})
 }

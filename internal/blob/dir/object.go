@@ -26,12 +26,29 @@ func (s *Store) Put(ctx context.Context, bucket, key string, body io.Reader, o b
 	if err := o.Conditions.CheckWrite(s.existing(b, key)); err != nil { // before the bytes are taken; it is decided at the commit
 		return blob.Info{}, err
 	}
-	w, err := s.writeData(ctx, body, o)
+	e, wrap, err := s.encrypt(ctx, b, key, o.Storage)
 	if err != nil {
 		return blob.Info{}, err
 	}
+	return s.put(ctx, b, key, body, o, e, wrap)
+}
+
+// put writes an object whose encryption is decided.
+func (s *Store) put(ctx context.Context, b *bucket, key string, body io.Reader, o blob.PutOptions, e *encryption, wrap *wrapping) (blob.Info, error) {
+	w, err := s.writeData(ctx, body, o, wrap)
+	if err != nil {
+		return blob.Info{}, err
+	}
+	defer wipe(w.data)
 	o.Metadata.Checksum = w.checksum
-	return s.commit(ctx, b, &objectRecord{Key: key, Size: w.size, ETag: etagHex(w.md5), Metadata: o.Metadata, Data: w.data}, o.Conditions)
+	r := &objectRecord{Key: key, Size: w.size, Metadata: o.Metadata, Data: w.data, Encryption: e}
+	tag, err := s.tag(e, w.md5)
+	if err != nil {
+		s.release(w.data)
+		return blob.Info{}, err
+	}
+	r.ETag = etagHex(tag)
+	return s.commit(ctx, b, r, o.Conditions)
 }
 
 // writable finds a bucket and checks a key for it.
@@ -102,6 +119,7 @@ func (s *Store) replace(ctx context.Context, b *bucket, r *objectRecord, c blob.
 		var before objectRecord
 		if err := s.readRecord(place, &before); err == nil {
 			old = before.Data
+			wipe(old)
 		} // else its data files are found by the next Open
 	}
 	temp, err := s.prepareRecord(place, r)
@@ -118,10 +136,21 @@ func (s *Store) replace(ctx context.Context, b *bucket, r *objectRecord, c blob.
 	return old, true, err
 }
 
-// Head implements blob.Store.
+// Head implements blob.Store. The value of the checksum of an object that is encrypted under a key of the key service is given by Get alone.
 func (s *Store) Head(ctx context.Context, bucket, key string, c blob.Conditions) (blob.Info, error) {
 	r, err := s.read(ctx, bucket, key, c, false)
 	if err != nil {
+		return blob.Info{}, err
+	}
+	defer wipe(r.Data)
+	if e := r.Encryption; e != nil && e.KMS != nil {
+		if c.Customer != nil {
+			return blob.Info{}, blob.ErrKeyUnused
+		}
+		r.Metadata.Checksum.Value = "" // it says something of the bytes
+		return r.info(), nil
+	}
+	if _, err := s.unwrap(ctx, r.Bucket, r.Key, r.Encryption, c.Customer); err != nil {
 		return blob.Info{}, err
 	}
 	return r.info(), nil
@@ -133,12 +162,17 @@ func (s *Store) Get(ctx context.Context, bucket, key string, rng *blob.Range, c 
 	if err != nil {
 		return nil, err
 	}
-	start, length, err := rng.Resolve(r.Size)
+	wrap, err := s.unwrap(ctx, bucket, key, r.Encryption, c.Customer)
+	var start, length int64
+	if err == nil {
+		start, length, err = rng.Resolve(r.Size)
+	}
 	if err != nil {
+		wipe(r.Data)
 		s.release(r.Data)
 		return nil, err
 	}
-	body := newReader(s, r, start, length)
+	body := newReader(s, r, wrap, start, length)
 	if err := body.prefetch(); err != nil {
 		body.Close()
 		return nil, fmt.Errorf("object %s/%s: %w", bucket, key, err)
@@ -146,7 +180,7 @@ func (s *Store) Get(ctx context.Context, bucket, key string, rng *blob.Range, c 
 	return &blob.Object{Info: r.info(), Body: body, Start: start, Length: length}, nil
 }
 
-// read reads the record of an object whose conditions hold. With hold its data files stay until they are released.
+// read reads the record of an object whose conditions hold; whether the caller has its key is for unwrap. With hold its data files stay until they are released.
 func (s *Store) read(ctx context.Context, bucket, key string, c blob.Conditions, hold bool) (*objectRecord, error) {
 	b, err := s.writable(ctx, bucket, key)
 	if err != nil {
@@ -198,6 +232,7 @@ func (s *Store) Delete(ctx context.Context, bucket, key string) error {
 	if err := s.readRecord(place, &r); err != nil {
 		r.Data = nil // its data files are found by the next Open
 	}
+	wipe(r.Data)
 	if err := removeFile(s.path(place)); err != nil {
 		return storeError(err)
 	}
@@ -209,25 +244,43 @@ func (s *Store) Delete(ctx context.Context, bucket, key string) error {
 	return nil
 }
 
-// Copy implements blob.Store. No bytes are copied: both objects name the same data files, which stay until neither does.
-func (s *Store) Copy(ctx context.Context, srcBucket, srcKey, bucket, key string, meta *blob.Metadata, c blob.Conditions) (blob.Info, error) {
+// Copy implements blob.Store. Where both objects are encrypted with the store's own keys, no bytes are copied: both name the same data files, which
+// stay until neither does. Else the bytes are encrypted anew, under keys that the source never had.
+func (s *Store) Copy(ctx context.Context, srcBucket, srcKey, bucket, key string, o blob.CopyOptions) (blob.Info, error) {
 	b, err := s.writable(ctx, bucket, key)
 	if err != nil {
 		return blob.Info{}, err
 	}
-	if meta != nil {
-		if err := blob.CheckMetadata(*meta); err != nil {
+	if o.Metadata != nil {
+		if err := blob.CheckMetadata(*o.Metadata); err != nil {
 			return blob.Info{}, err
 		}
 	}
-	src, err := s.read(ctx, srcBucket, srcKey, c, true)
+	src, err := s.read(ctx, srcBucket, srcKey, o.Conditions, true)
 	if err != nil {
 		return blob.Info{}, err
 	}
-	r := &objectRecord{Key: key, Size: src.Size, ETag: src.ETag, Metadata: src.Metadata, Parts: src.Parts, Data: src.Data}
-	if meta != nil {
-		r.Metadata = *meta
-		r.Metadata.Checksum = src.Metadata.Checksum // the bytes are the same
+	defer wipe(src.Data)
+	from, err := s.unwrap(ctx, srcBucket, srcKey, src.Encryption, o.Conditions.Customer)
+	var e *encryption
+	var to *wrapping
+	if err == nil {
+		e, to, err = s.encrypt(ctx, b, key, o.Storage)
 	}
-	return s.commit(ctx, b, r, blob.Conditions{})
+	if err != nil {
+		s.release(src.Data)
+		return blob.Info{}, err
+	}
+	m := src.Metadata
+	if o.Metadata != nil {
+		m = *o.Metadata
+		m.Checksum = src.Metadata.Checksum // the bytes are the same
+	}
+	if e == nil && src.Encryption == nil {
+		return s.commit(ctx, b, &objectRecord{Key: key, Size: src.Size, ETag: src.ETag, Metadata: m, Parts: src.Parts, Data: src.Data}, blob.Conditions{})
+	}
+	body := newReader(s, src, from, 0, src.Size)
+	defer body.Close()
+	m.Checksum = blob.Checksum{Algorithm: m.Checksum.Algorithm}
+	return s.put(ctx, b, key, body, blob.PutOptions{Size: src.Size, Metadata: m}, e, to)
 }

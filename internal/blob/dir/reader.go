@@ -14,6 +14,7 @@ import (
 // reader reads a range of an object through its data files, one after the other. It holds them until it is closed.
 type reader struct {
 	store *Store
+	wrap  *wrapping // of the keys of the data files
 	data  []dataRef // all that are held
 	next  int       // the data file that is opened next
 	skip  int64     // bytes of the next data file before the range
@@ -29,8 +30,8 @@ type reader struct {
 	closed bool
 }
 
-func newReader(s *Store, r *objectRecord, start, length int64) *reader {
-	d := &reader{store: s, data: r.Data, left: length, skip: start}
+func newReader(s *Store, r *objectRecord, wrap *wrapping, start, length int64) *reader {
+	d := &reader{store: s, wrap: wrap, data: r.Data, left: length, skip: start}
 	for d.next < len(d.data) && d.skip >= d.data[d.next].Size {
 		d.skip -= d.data[d.next].Size
 		d.next++
@@ -84,6 +85,11 @@ func (d *reader) open() error {
 	}
 	ref := d.data[d.next]
 	d.next++
+	key, err := d.wrap.open(ref)
+	if err != nil {
+		return err
+	}
+	defer key.Wipe() // it is opened once
 	f, err := os.Open(d.store.dataPath(ref.ID))
 	if err != nil {
 		return damage(err)
@@ -93,7 +99,7 @@ func (d *reader) open() error {
 		f.Close()
 		return err
 	}
-	stream, err := secret.NewStreamReader(f, info.Size(), ref.Key.Bytes, ref.ID[:])
+	stream, err := secret.NewStreamReader(f, info.Size(), key, ref.ID[:])
 	if err != nil || stream.Size() != ref.Size {
 		f.Close()
 		return fmt.Errorf("%w: a data file has another length", blob.ErrCorrupt)
@@ -164,6 +170,7 @@ func (d *reader) Close() error {
 	d.closed = true
 	d.plain, d.buf, d.err = nil, nil, os.ErrClosed
 	err := d.closeFile()
+	wipe(d.data)
 	d.store.release(d.data)
 	return err
 }

@@ -51,17 +51,27 @@ func (k *dataKey) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// dataRef is a data file: a run of bytes of an object.
+// dataRef is a data file: a run of bytes of an object. Its key is there in one of two forms: as it is, or sealed under the wrapping key of the
+// object.
 type dataRef struct {
-	ID   fileID
-	Key  dataKey
-	Size int64 // of what is in it
+	ID     fileID
+	Key    dataKey `json:",omitzero"`
+	Sealed []byte  `json:",omitempty"`
+	Size   int64   // of what is in it
+}
+
+// wipe overwrites the keys of data files that are done with.
+func wipe(data []dataRef) {
+	for _, d := range data {
+		d.Key.Wipe()
+	}
 }
 
 type bucketRecord struct {
-	Version int
-	Name    string
-	Created time.Time
+	Version    int
+	Name       string
+	Created    time.Time
+	Encryption *blob.BucketEncryption `json:",omitempty"` // nil for blob.SSES3
 }
 
 type objectRecord struct {
@@ -75,10 +85,14 @@ type objectRecord struct {
 	Data     []dataRef // in order; none for an empty object
 	Parts    []int64   `json:",omitempty"` // sizes of the parts that were uploaded
 	Upload   string    `json:",omitempty"` // id of the upload that made it, so that completing twice can be told
+	// Encryption says how the keys of Data are sealed; nil for blob.SSES3.
+	Encryption *encryption `json:",omitempty"`
 }
 
 func (r *objectRecord) info() blob.Info {
-	return blob.Info{Key: r.Key, Size: r.Size, ETag: r.ETag, LastModified: r.Modified, Metadata: r.Metadata, Parts: r.Parts}
+	return blob.Info{
+		Key: r.Key, Size: r.Size, ETag: r.ETag, LastModified: r.Modified, Metadata: r.Metadata, Parts: r.Parts, Encryption: r.Encryption.info(),
+	}
 }
 
 type uploadRecord struct {
@@ -88,20 +102,22 @@ type uploadRecord struct {
 	ID        string
 	Initiated time.Time
 	Metadata  blob.Metadata // with the checksum that was asked for
+	// Encryption is that of all parts and of the object.
+	Encryption *encryption `json:",omitempty"`
 }
 
 type partRecord struct {
 	Version  int
 	Number   int
 	Size     int64
-	MD5      []byte
+	Tag      []byte `json:"MD5"` // what the ETag is made of: the MD5, or for an object that is not of blob.SSES3 something random
 	Modified time.Time
 	Checksum blob.Checksum
 	Data     []dataRef
 }
 
 func (r *partRecord) part() blob.Part {
-	return blob.Part{Number: r.Number, Size: r.Size, ETag: hex.EncodeToString(r.MD5), LastModified: r.Modified, Checksum: r.Checksum}
+	return blob.Part{Number: r.Number, Size: r.Size, ETag: hex.EncodeToString(r.Tag), LastModified: r.Modified, Checksum: r.Checksum}
 }
 
 // bucketFile is the file name that stands for a bucket.

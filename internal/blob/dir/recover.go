@@ -34,7 +34,11 @@ func (s *Store) readBuckets() error {
 		if err := s.readRecord(place, &r); err != nil || s.bucketFile(r.Name) != e.Name() {
 			return s.damage(place, err)
 		}
-		s.buckets[r.Name] = newBucket(r.Name, e.Name(), r.Created)
+		b := newBucket(r.Name, e.Name(), r.Created)
+		if r.Encryption != nil {
+			b.encryption = *r.Encryption
+		}
+		s.buckets[r.Name] = b
 		return nil
 	})
 }
@@ -72,6 +76,7 @@ func (s *Store) readObjects() error {
 				return s.damage(place, err)
 			}
 			b.index.ReplaceOrInsert(&entry{key: r.Key, size: r.Size, etag: r.ETag, modified: r.Modified})
+			wipe(r.Data)
 			s.hold(r.Data)
 			return nil
 		})
@@ -98,7 +103,7 @@ func (s *Store) readUploads() error {
 			return os.RemoveAll(s.path(uploadDir, d.Name()))
 		}
 		u := &upload{
-			bucket: b, key: r.Key, id: r.ID, initiated: r.Initiated, metadata: r.Metadata,
+			bucket: b, key: r.Key, id: r.ID, initiated: r.Initiated, metadata: r.Metadata, encryption: r.Encryption,
 			parts: make(map[int]*partRecord), damaged: make(map[int]bool),
 		}
 		s.uploads[u.id] = u

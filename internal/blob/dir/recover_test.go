@@ -71,7 +71,7 @@ func TestRestart(t *testing.T) {
 	if err := s.CreateBucket(ctx, "second"); err != nil {
 		t.Fatal(err)
 	}
-	u, err := s.CreateUpload(ctx, "bucket", "up", meta)
+	u, err := s.CreateUpload(ctx, "bucket", "up", blob.UploadOptions{Metadata: meta})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func TestCrash(t *testing.T) {
 	writeFile(t, s.path(tempDir, "data-1"), []byte("half"))
 	writeFile(t, s.path(tempDir, "record-1"), []byte("half"))
 	// A data file whose record was not written.
-	w, err := s.writeData(t.Context(), strings.NewReader("new"), blob.PutOptions{Size: 3})
+	w, err := s.writeData(t.Context(), strings.NewReader("new"), blob.PutOptions{Size: 3}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,7 +129,7 @@ func TestCrash(t *testing.T) {
 	if err := os.Mkdir(s.path(uploadDir, "aa"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	u, err := s.CreateUpload(t.Context(), "bucket", "k", blob.Metadata{})
+	u, err := s.CreateUpload(t.Context(), "bucket", "k", blob.UploadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ func TestCrashAfterCompletion(t *testing.T) {
 	t.Parallel()
 	s := withBucket(t, t.TempDir())
 	ctx := t.Context()
-	u, err := s.CreateUpload(ctx, "bucket", "k", blob.Metadata{})
+	u, err := s.CreateUpload(ctx, "bucket", "k", blob.UploadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func TestDataFilesGo(t *testing.T) {
 		}
 	}
 	count(1, "reader closed")
-	if _, err := s.Copy(ctx, "bucket", "k", "bucket", "l", nil, blob.Conditions{}); err != nil {
+	if _, err := s.Copy(ctx, "bucket", "k", "bucket", "l", blob.CopyOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	count(1, "copied")
@@ -285,7 +285,7 @@ func TestDataFilesGo(t *testing.T) {
 		t.Error(err)
 	}
 	count(1, "after refusals")
-	u, err := s.CreateUpload(ctx, "bucket", "u", blob.Metadata{})
+	u, err := s.CreateUpload(ctx, "bucket", "u", blob.UploadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -329,7 +329,7 @@ func TestManyAtOnce(t *testing.T) {
 						t.Errorf("delete: %v", err)
 					}
 				case 2:
-					if _, err := s.Copy(ctx, "bucket", k, "bucket", key(i+worker+1), nil, blob.Conditions{}); err != nil && !errors.Is(err, blob.ErrNoSuchKey) {
+					if _, err := s.Copy(ctx, "bucket", k, "bucket", key(i+worker+1), blob.CopyOptions{}); err != nil && !errors.Is(err, blob.ErrNoSuchKey) {
 						t.Errorf("copy: %v", err)
 					}
 				default:

@@ -26,6 +26,8 @@ type upload struct {
 	key, id   string
 	initiated time.Time
 	metadata  blob.Metadata
+	// encryption is that of all parts; nil for blob.SSES3. It does not change.
+	encryption *encryption
 
 	mu      sync.Mutex // held over the I/O of a commit, never over that of a body
 	gone    bool
@@ -42,22 +44,29 @@ func (u *upload) place(file string) string { return filepath.Join(uploadDir, u.i
 func partFile(number int) string { return fmt.Sprintf("%05d", number) }
 
 // CreateUpload implements blob.Store.
-func (s *Store) CreateUpload(ctx context.Context, bucket, key string, m blob.Metadata) (blob.Upload, error) {
+func (s *Store) CreateUpload(ctx context.Context, bucket, key string, o blob.UploadOptions) (blob.Upload, error) {
 	b, err := s.writable(ctx, bucket, key)
 	if err != nil {
 		return blob.Upload{}, err
 	}
+	m := o.Metadata
 	if err := blob.CheckMetadata(m); err != nil {
 		return blob.Upload{}, err
 	}
 	if m.Checksum, err = blob.UploadChecksum(m.Checksum); err != nil {
 		return blob.Upload{}, err
 	}
+	e, _, err := s.encrypt(ctx, b, key, o.Storage)
+	if err != nil {
+		return blob.Upload{}, err
+	}
 	var id [24]byte
 	if _, err := io.ReadFull(s.random, id[:]); err != nil {
 		return blob.Upload{}, fmt.Errorf("name an upload: %w", err)
 	}
-	u := &upload{bucket: b, key: key, id: hex.EncodeToString(id[:]), initiated: s.now().UTC(), metadata: m, parts: make(map[int]*partRecord)}
+	u := &upload{
+		bucket: b, key: key, id: hex.EncodeToString(id[:]), initiated: s.now().UTC(), metadata: m, encryption: e, parts: make(map[int]*partRecord),
+	}
 	b.gate.RLock() // the bucket is not deleted meanwhile
 	defer b.gate.RUnlock()
 	if b.gone {
@@ -69,7 +78,7 @@ func (s *Store) CreateUpload(ctx context.Context, bucket, key string, m blob.Met
 	}
 	if err == nil {
 		err = s.putRecord(u.place(uploadFile), uploadRecord{
-			Version: recordVersion, Bucket: bucket, Key: key, ID: u.id, Initiated: u.initiated, Metadata: m,
+			Version: recordVersion, Bucket: bucket, Key: key, ID: u.id, Initiated: u.initiated, Metadata: m, Encryption: e,
 		})
 	}
 	if err != nil {
@@ -79,7 +88,9 @@ func (s *Store) CreateUpload(ctx context.Context, bucket, key string, m blob.Met
 	s.mu.Lock()
 	s.uploads[u.id] = u
 	s.mu.Unlock()
-	return u.describe(), nil
+	out := u.describe()
+	out.Encryption = e.info()
+	return out, nil
 }
 
 // upload finds an upload by all that its caller says of it.
@@ -115,21 +126,32 @@ func (s *Store) UploadPart(ctx context.Context, want blob.Upload, number int, bo
 	default:
 		return blob.Part{}, fmt.Errorf("%w: the upload has %s checksums, the part %s", blob.ErrInvalidArgument, asked.Algorithm, c.Algorithm)
 	}
-	w, err := s.writeData(ctx, body, o)
+	wrap, err := s.unwrapUpload(ctx, u, o.Storage)
+	if err != nil {
+		return blob.Part{}, err
+	}
+	w, err := s.writeData(ctx, body, o, wrap)
 	if err != nil {
 		return blob.Part{}, err
 	}
 	w.checksum.Type = ""
-	r := &partRecord{Version: recordVersion, Number: number, Size: w.size, MD5: w.md5, Modified: s.now().UTC(), Checksum: w.checksum, Data: w.data}
-	old, err := s.putPart(u, r)
+	r := &partRecord{Version: recordVersion, Number: number, Size: w.size, Modified: s.now().UTC(), Checksum: w.checksum, Data: w.data}
+	var old *partRecord
+	if r.Tag, err = s.tag(u.encryption, w.md5); err == nil {
+		old, err = s.putPart(u, r)
+	}
 	if err != nil {
+		wipe(r.Data)
 		s.release(r.Data)
 		return blob.Part{}, err
 	}
 	if old != nil {
+		wipe(old.Data)
 		s.release(old.Data)
 	}
-	return r.part(), nil
+	p := r.part()
+	p.Encryption = u.encryption.info()
+	return p, nil
 }
 
 // putPart makes r a part of the upload, and returns the one that it replaces.
@@ -163,6 +185,13 @@ func (s *Store) CompleteUpload(ctx context.Context, want blob.Upload, parts []bl
 	if err != nil {
 		return blob.Info{}, err
 	}
+	// Who completes an upload must have its key, as who reads the object must. That of blob.SSEC need not be given; if it is, it is the right one.
+	if e := u.encryption; c.Customer != nil || e != nil && e.KMS != nil {
+		if _, err := s.unwrapUpload(ctx, u, blob.Storage{Encryption: blob.Encryption{Customer: c.Customer}}); err != nil {
+			return blob.Info{}, err
+		}
+		c.Customer = nil
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.gone {
@@ -188,6 +217,7 @@ func (s *Store) completed(ctx context.Context, want blob.Upload) (blob.Info, err
 	if err != nil || r.Upload == "" || r.Upload != want.ID {
 		return blob.Info{}, blob.ErrNoSuchUpload
 	}
+	wipe(r.Data)
 	return r.info(), nil
 }
 
@@ -196,7 +226,7 @@ func (u *upload) join(list []blob.Part, want blob.Checksum) (*objectRecord, erro
 	if len(list) == 0 {
 		return nil, fmt.Errorf("%w: an upload is completed with at least one part", blob.ErrInvalidArgument)
 	}
-	r := &objectRecord{Key: u.key, Metadata: u.metadata, Upload: u.id}
+	r := &objectRecord{Key: u.key, Metadata: u.metadata, Upload: u.id, Encryption: u.encryption}
 	sums := md5.New() //nolint:gosec // see above
 	parts := make([]blob.Part, 0, len(list))
 	for i := 1; i < len(list); i++ {
@@ -209,14 +239,14 @@ func (u *upload) join(list []blob.Part, want blob.Checksum) (*objectRecord, erro
 		switch {
 		case have == nil && u.damaged[p.Number]:
 			return nil, fmt.Errorf("part %d: %w", p.Number, blob.ErrCorrupt)
-		case have == nil || hex.EncodeToString(have.MD5) != p.ETag:
+		case have == nil || hex.EncodeToString(have.Tag) != p.ETag:
 			return nil, fmt.Errorf("%w: part %d is not there with this ETag", blob.ErrInvalidPart, p.Number)
 		case p.Checksum.Value != "" && p.Checksum.Value != have.Checksum.Value:
 			return nil, fmt.Errorf("%w: part %d has another checksum", blob.ErrInvalidPart, p.Number)
 		case have.Size < blob.MinPart && i < len(list)-1:
 			return nil, fmt.Errorf("%w: part %d has %d bytes, and is not the last", blob.ErrEntityTooSmall, p.Number, have.Size)
 		}
-		sums.Write(have.MD5)
+		sums.Write(have.Tag)
 		parts = append(parts, have.part())
 		r.Data = append(r.Data, have.Data...)
 		r.Parts = append(r.Parts, have.Size)
@@ -250,6 +280,7 @@ func (s *Store) forget(u *upload) {
 	removeFile(s.path(u.place(uploadFile)))
 	os.RemoveAll(s.path(uploadDir, u.id))
 	for _, p := range u.parts {
+		wipe(p.Data)
 		s.release(p.Data)
 	}
 }

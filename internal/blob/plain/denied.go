@@ -17,6 +17,14 @@ func (denied) HeadBucket(context.Context, string) (blob.Bucket, error) {
 	return blob.Bucket{}, blob.ErrAccessDenied
 }
 
+func (denied) BucketEncryption(context.Context, string) (blob.BucketEncryption, error) {
+	return blob.BucketEncryption{}, blob.ErrAccessDenied
+}
+
+func (denied) SetBucketEncryption(context.Context, string, blob.BucketEncryption) error {
+	return blob.ErrAccessDenied
+}
+
 func (denied) ListBuckets(context.Context) ([]blob.Bucket, error) { return nil, blob.ErrAccessDenied }
 
 func (denied) Put(context.Context, string, string, io.Reader, blob.PutOptions) (blob.Info, error) {
@@ -32,7 +40,7 @@ func (denied) Head(context.Context, string, string, blob.Conditions) (blob.Info,
 }
 func (denied) Delete(context.Context, string, string) error { return blob.ErrAccessDenied }
 
-func (denied) Copy(context.Context, string, string, string, string, *blob.Metadata, blob.Conditions) (blob.Info, error) {
+func (denied) Copy(context.Context, string, string, string, string, blob.CopyOptions) (blob.Info, error) {
 	return blob.Info{}, blob.ErrAccessDenied
 }
 
@@ -40,7 +48,7 @@ func (denied) List(context.Context, string, blob.ListOptions) (blob.Listing, err
 	return blob.Listing{}, blob.ErrAccessDenied
 }
 
-func (denied) CreateUpload(context.Context, string, string, blob.Metadata) (blob.Upload, error) {
+func (denied) CreateUpload(context.Context, string, string, blob.UploadOptions) (blob.Upload, error) {
 	return blob.Upload{}, blob.ErrAccessDenied
 }
 

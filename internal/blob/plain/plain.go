@@ -78,7 +78,10 @@ func info(key string, st fs.FileInfo) blob.Info {
 }
 
 // Head implements blob.Store.
-func (s *Store) Head(_ context.Context, bucket, key string, _ blob.Conditions) (blob.Info, error) {
+func (s *Store) Head(_ context.Context, bucket, key string, c blob.Conditions) (blob.Info, error) {
+	if c.Customer != nil {
+		return blob.Info{}, blob.ErrKeyUnused
+	}
 	r, name, err := s.file(bucket, key)
 	if err != nil {
 		return blob.Info{}, err
@@ -95,6 +98,9 @@ func (s *Store) Head(_ context.Context, bucket, key string, _ blob.Conditions) (
 
 // Get implements blob.Store. Of the conditions it knows IfMatch.
 func (s *Store) Get(_ context.Context, bucket, key string, rg *blob.Range, c blob.Conditions) (*blob.Object, error) {
+	if c.Customer != nil {
+		return nil, blob.ErrKeyUnused
+	}
 	r, name, err := s.file(bucket, key)
 	if err != nil {
 		return nil, err
@@ -164,8 +170,19 @@ func token() string {
 	return hex.EncodeToString(b[:])
 }
 
+// keeps says whether objects can be kept as they are to be: a plain file is a plain file.
+func keeps(o blob.Storage) error {
+	if !o.IsZero() {
+		return fmt.Errorf("%w: encryption, storage classes and access control lists of plain files", blob.ErrNotOffered)
+	}
+	return nil
+}
+
 // Put implements blob.Store.
-func (s *Store) Put(ctx context.Context, bucket, key string, body io.Reader, _ blob.PutOptions) (blob.Info, error) {
+func (s *Store) Put(ctx context.Context, bucket, key string, body io.Reader, o blob.PutOptions) (blob.Info, error) {
+	if err := keeps(o.Storage); err != nil {
+		return blob.Info{}, err
+	}
 	r, name, err := s.file(bucket, key)
 	if err != nil {
 		return blob.Info{}, err
@@ -181,7 +198,10 @@ func partName(name, id string, n int) string {
 }
 
 // CreateUpload implements blob.Store. Parts wait in files beside the object until it is complete.
-func (s *Store) CreateUpload(_ context.Context, bucket, key string, _ blob.Metadata) (blob.Upload, error) {
+func (s *Store) CreateUpload(_ context.Context, bucket, key string, o blob.UploadOptions) (blob.Upload, error) {
+	if err := keeps(o.Storage); err != nil {
+		return blob.Upload{}, err
+	}
 	r, name, err := s.file(bucket, key)
 	if err != nil {
 		return blob.Upload{}, err
@@ -199,7 +219,10 @@ func (s *Store) CreateUpload(_ context.Context, bucket, key string, _ blob.Metad
 }
 
 // UploadPart implements blob.Store.
-func (s *Store) UploadPart(_ context.Context, u blob.Upload, number int, body io.Reader, _ blob.PutOptions) (blob.Part, error) {
+func (s *Store) UploadPart(_ context.Context, u blob.Upload, number int, body io.Reader, o blob.PutOptions) (blob.Part, error) {
+	if err := keeps(o.Storage); err != nil {
+		return blob.Part{}, err
+	}
 	r, name, err := s.file(u.Bucket, u.Key)
 	if err != nil {
 		return blob.Part{}, err

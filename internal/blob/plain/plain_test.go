@@ -105,7 +105,7 @@ func TestUpload(t *testing.T) {
 	t.Parallel()
 	s, dir := open(t)
 	ctx := context.Background()
-	u, err := s.CreateUpload(ctx, "b", "x/film.mp4", blob.Metadata{})
+	u, err := s.CreateUpload(ctx, "b", "x/film.mp4", blob.UploadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +126,7 @@ func TestUpload(t *testing.T) {
 	if got, err := read(t, s, "x/film.mp4", nil); err != nil || got != "111222333" {
 		t.Errorf("got %q, %v", got, err)
 	}
-	aborted, err := s.CreateUpload(ctx, "b", "x/other.mp4", blob.Metadata{})
+	aborted, err := s.CreateUpload(ctx, "b", "x/other.mp4", blob.UploadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +168,7 @@ func TestDenied(t *testing.T) {
 	for name, err := range map[string]error{
 		"CreateBucket": s.CreateBucket(ctx, "b"), "DeleteBucket": s.DeleteBucket(ctx, "b"), "Delete": s.Delete(ctx, "b", "k"),
 		"List":       second(s.List(ctx, "b", blob.ListOptions{})),
-		"Copy":       second(s.Copy(ctx, "b", "k", "b", "l", nil, blob.Conditions{})),
+		"Copy":       second(s.Copy(ctx, "b", "k", "b", "l", blob.CopyOptions{})),
 		"HeadBucket": second(s.HeadBucket(ctx, "b")), "ListBuckets": second(s.ListBuckets(ctx)),
 		"ListUploads": second(s.ListUploads(ctx, "b", "")), "ListParts": second(s.ListParts(ctx, blob.Upload{})),
 	} {

@@ -73,6 +73,8 @@ func (s *Store) Get(ctx context.Context, bucket, key string, r *blob.Range, c bl
 		Bucket: &bucket, Key: &key, Range: rangeHeader(r), IfMatch: tag(c.IfMatch), IfNoneMatch: tag(c.IfNoneMatch),
 		IfModifiedSince: optionalTime(c.IfModifiedSince), IfUnmodifiedSince: optionalTime(c.IfUnmodifiedSince),
 	}
+	given := customer(c.Customer)
+	in.SSECustomerAlgorithm, in.SSECustomerKey, in.SSECustomerKeyMD5 = given.algorithm, given.key, given.digest
 	if r == nil {
 		in.ChecksumMode = types.ChecksumModeEnabled
 	}
@@ -89,6 +91,8 @@ func (s *Store) Get(ctx context.Context, bucket, key string, r *blob.Range, c bl
 			Checksum: checksumOf(out.ChecksumType, out.ChecksumCRC32, out.ChecksumCRC32C, out.ChecksumCRC64NVME,
 				out.ChecksumSHA1, out.ChecksumSHA256),
 		},
+		Encryption: kept{out.ServerSideEncryption, out.SSEKMSKeyId, out.BucketKeyEnabled, out.SSECustomerAlgorithm, out.SSECustomerKeyMD5}.encryption(),
+		Class:      string(out.StorageClass),
 	}}
 	o.Length = o.Size
 	if out.ContentRange != nil {
@@ -128,7 +132,9 @@ func (s *Store) Head(ctx context.Context, bucket, key string, c blob.Conditions)
 	if err := checkName(bucket, key); err != nil {
 		return blob.Info{}, err
 	}
+	given := customer(c.Customer)
 	out, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{
+		SSECustomerAlgorithm: given.algorithm, SSECustomerKey: given.key, SSECustomerKeyMD5: given.digest,
 		Bucket: &bucket, Key: &key, IfMatch: tag(c.IfMatch), IfNoneMatch: tag(c.IfNoneMatch), ChecksumMode: types.ChecksumModeEnabled,
 		IfModifiedSince: optionalTime(c.IfModifiedSince), IfUnmodifiedSince: optionalTime(c.IfUnmodifiedSince),
 	})
@@ -139,7 +145,7 @@ func (s *Store) Head(ctx context.Context, bucket, key string, c blob.Conditions)
 		err = fmt.Errorf("%w: %w", blob.ErrNoSuchKey, err)
 	}
 	if err != nil {
-		return blob.Info{}, fail("head object", err)
+		return blob.Info{}, fail("head object", headError(err, c))
 	}
 	i := blob.Info{
 		Key: key, ETag: untag(out.ETag), LastModified: aws.ToTime(out.LastModified), Size: aws.ToInt64(out.ContentLength),
@@ -148,6 +154,8 @@ func (s *Store) Head(ctx context.Context, bucket, key string, c blob.Conditions)
 			ContentEncoding: aws.ToString(out.ContentEncoding), ContentLanguage: aws.ToString(out.ContentLanguage), Expires: aws.ToString(out.ExpiresString),
 			Checksum: checksumOf(out.ChecksumType, out.ChecksumCRC32, out.ChecksumCRC32C, out.ChecksumCRC64NVME, out.ChecksumSHA1, out.ChecksumSHA256),
 		},
+		Encryption: kept{out.ServerSideEncryption, out.SSEKMSKeyId, out.BucketKeyEnabled, out.SSECustomerAlgorithm, out.SSECustomerKeyMD5}.encryption(),
+		Class:      string(out.StorageClass),
 	}
 	if len(out.Metadata) > 0 {
 		i.Metadata.User = out.Metadata
@@ -165,13 +173,22 @@ func (s *Store) Delete(ctx context.Context, bucket, key string) error {
 }
 
 // Copy implements blob.Store. The server copies, up to blob.MaxPart bytes; of a larger object it is its own refusal that is returned.
-func (s *Store) Copy(ctx context.Context, srcBucket, srcKey, bucket, key string, meta *blob.Metadata, c blob.Conditions) (blob.Info, error) {
+func (s *Store) Copy(ctx context.Context, srcBucket, srcKey, bucket, key string, o blob.CopyOptions) (blob.Info, error) {
+	c, meta := o.Conditions, o.Metadata
 	for _, err := range [...]error{checkName(srcBucket, srcKey), checkName(bucket, key)} {
 		if err != nil {
 			return blob.Info{}, err
 		}
 	}
+	asked, err := sseOf(o.Storage)
+	if err != nil {
+		return blob.Info{}, err
+	}
+	given := customer(c.Customer)
 	in := &s3.CopyObjectInput{
+		CopySourceSSECustomerAlgorithm: given.algorithm, CopySourceSSECustomerKey: given.key, CopySourceSSECustomerKeyMD5: given.digest,
+		ServerSideEncryption: asked.method, SSEKMSKeyId: asked.keyID, SSEKMSEncryptionContext: asked.context, BucketKeyEnabled: asked.bucketKey,
+		SSECustomerAlgorithm: asked.algorithm, SSECustomerKey: asked.key, SSECustomerKeyMD5: asked.digest, StorageClass: asked.class, ACL: asked.acl,
 		Bucket: &bucket, Key: &key, CopySource: aws.String(srcBucket + "/" + escapeKey(srcKey)),
 		CopySourceIfMatch: tag(c.IfMatch), CopySourceIfNoneMatch: tag(c.IfNoneMatch),
 		CopySourceIfModifiedSince: optionalTime(c.IfModifiedSince), CopySourceIfUnmodifiedSince: optionalTime(c.IfUnmodifiedSince),
@@ -186,13 +203,18 @@ func (s *Store) Copy(ctx context.Context, srcBucket, srcKey, bucket, key string,
 		in.ContentEncoding, in.ContentLanguage, in.Metadata = optional(meta.ContentEncoding), optional(meta.ContentLanguage), meta.User
 		expires = meta.Expires
 	}
-	if _, err := s.client.CopyObject(ctx, in, withExpires(expires)); err != nil {
+	out, err := s.client.CopyObject(ctx, in, withExpires(expires))
+	if err != nil {
 		if missing(err) && codeOf(err) == "" {
 			err = fmt.Errorf("%w: %w", blob.ErrNoSuchKey, err)
 		}
 		return blob.Info{}, fail("copy object", err)
 	}
-	return s.Head(ctx, bucket, key, blob.Conditions{})
+	have := kept{out.ServerSideEncryption, out.SSEKMSKeyId, out.BucketKeyEnabled, out.SSECustomerAlgorithm, out.SSECustomerKeyMD5}
+	if err := have.honours(o.Storage.Encryption); err != nil {
+		return blob.Info{}, fmt.Errorf("copy object: %w", s.discard(ctx, bucket, key, err))
+	}
+	return s.Head(ctx, bucket, key, blob.Conditions{Customer: o.Storage.Encryption.Customer})
 }
 
 // escapeKey is a key as it stands in x-amz-copy-source.

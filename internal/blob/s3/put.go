@@ -121,6 +121,9 @@ func (s *Store) Put(ctx context.Context, bucket, key string, body io.Reader, o b
 	if err != nil {
 		return blob.Info{}, err
 	}
+	if _, err := sseOf(o.Storage); err != nil {
+		return blob.Info{}, err
+	}
 	first := int64(firstPart)
 	if o.Size >= 0 {
 		first = min(first, o.Size+1) // one more, to see the end
@@ -143,6 +146,10 @@ func (s *Store) Put(ctx context.Context, bucket, key string, body io.Reader, o b
 
 func (s *Store) putOnce(ctx context.Context, bucket, key string, body []byte, v *verifier, c blob.Checksum) (blob.Info, error) {
 	sum, m := sumsOf(c), v.o.Metadata
+	asked, err := sseOf(v.o.Storage)
+	if err != nil {
+		return blob.Info{}, err
+	}
 	out, err := s.client.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &bucket, Key: &key, Body: bytes.NewReader(body), ContentLength: aws.Int64(int64(len(body))),
 		ContentMD5:  aws.String(base64.StdEncoding.EncodeToString(v.md5.Sum(nil))),
@@ -150,11 +157,17 @@ func (s *Store) putOnce(ctx context.Context, bucket, key string, body []byte, v 
 		ContentEncoding: optional(m.ContentEncoding), ContentLanguage: optional(m.ContentLanguage), Metadata: m.User,
 		IfMatch: tag(v.o.Conditions.IfMatch), IfNoneMatch: tag(v.o.Conditions.IfNoneMatch),
 		ChecksumCRC32: sum.crc32, ChecksumCRC32C: sum.crc32c, ChecksumCRC64NVME: sum.crc64, ChecksumSHA1: sum.sha1, ChecksumSHA256: sum.sha256,
+		ServerSideEncryption: asked.method, SSEKMSKeyId: asked.keyID, SSEKMSEncryptionContext: asked.context, BucketKeyEnabled: asked.bucketKey,
+		SSECustomerAlgorithm: asked.algorithm, SSECustomerKey: asked.key, SSECustomerKeyMD5: asked.digest, StorageClass: asked.class, ACL: asked.acl,
 	}, withExpires(m.Expires))
 	if err != nil {
 		return blob.Info{}, fail("put object", err)
 	}
-	i := blob.Info{Key: key, Size: int64(len(body)), ETag: untag(out.ETag), LastModified: time.Now().UTC(), Metadata: m}
+	have := kept{out.ServerSideEncryption, out.SSEKMSKeyId, out.BucketKeyEnabled, out.SSECustomerAlgorithm, out.SSECustomerKeyMD5}
+	if err := have.honours(v.o.Storage.Encryption); err != nil {
+		return blob.Info{}, fmt.Errorf("put object: %w", s.discard(ctx, bucket, key, err))
+	}
+	i := blob.Info{Key: key, Size: int64(len(body)), ETag: untag(out.ETag), LastModified: time.Now().UTC(), Metadata: m, Encryption: have.encryption()}
 	i.Metadata.Checksum = c
 	return i, nil
 }
@@ -167,7 +180,7 @@ func (s *Store) putParts(ctx context.Context, bucket, key string, body io.Reader
 		return blob.Info{}, err
 	}
 	m.Checksum = whole
-	u, err := s.CreateUpload(ctx, bucket, key, m)
+	u, err := s.CreateUpload(ctx, bucket, key, blob.UploadOptions{Metadata: m, Storage: v.o.Storage})
 	if err != nil {
 		return blob.Info{}, err
 	}
@@ -181,6 +194,7 @@ func (s *Store) putParts(ctx context.Context, bucket, key string, body io.Reader
 		return blob.Info{}, err
 	}
 	info.Metadata.ContentType = m.ContentType
+	info.Encryption = u.Encryption
 	return info, nil
 }
 
@@ -197,6 +211,7 @@ func fullType(algorithm string) string {
 type sending struct {
 	cancel context.CancelCauseFunc
 	free   chan []byte // buffers, and so how many parts are under way
+	key    *blob.CustomerKey
 	group  sync.WaitGroup
 
 	mu    sync.Mutex // guards parts
@@ -206,7 +221,7 @@ type sending struct {
 func (s *Store) sendParts(parent context.Context, u blob.Upload, body io.Reader, v *verifier) (blob.Info, error) {
 	ctx, cancel := context.WithCancelCause(parent)
 	defer cancel(nil)
-	run := &sending{cancel: cancel, free: make(chan []byte, uploaders)}
+	run := &sending{cancel: cancel, free: make(chan []byte, uploaders), key: v.o.Storage.Encryption.Customer}
 	defer run.group.Wait()
 	for range uploaders {
 		run.free <- nil
@@ -253,7 +268,7 @@ func (s *Store) sendParts(parent context.Context, u blob.Upload, body io.Reader,
 }
 
 func (s *Store) sendPart(ctx context.Context, run *sending, u blob.Upload, number int, buf []byte, n int) {
-	p, err := s.sendHeld(ctx, u, number, buf[:n])
+	p, err := s.sendHeld(ctx, u, number, buf[:n], run.key)
 	if err != nil {
 		run.cancel(err)
 		return
@@ -271,7 +286,7 @@ func (r *sending) sorted() []blob.Part {
 }
 
 // sendHeld sends a part that is in memory, so that it can be sent again.
-func (s *Store) sendHeld(ctx context.Context, u blob.Upload, number int, body []byte) (blob.Part, error) {
+func (s *Store) sendHeld(ctx context.Context, u blob.Upload, number int, body []byte, key *blob.CustomerKey) (blob.Part, error) {
 	v, err := newVerifier(blob.PutOptions{Size: int64(len(body)), Metadata: blob.Metadata{Checksum: blob.Checksum{Algorithm: u.Checksum.Algorithm}}})
 	if err != nil {
 		return blob.Part{}, err
@@ -283,17 +298,19 @@ func (s *Store) sendHeld(ctx context.Context, u blob.Upload, number int, body []
 	}
 	c.Type = ""
 	sum := base64.StdEncoding.EncodeToString(v.md5.Sum(nil))
-	return s.sendBody(ctx, u, number, bytes.NewReader(body), int64(len(body)), &sum, c)
+	return s.sendBody(ctx, u, number, bytes.NewReader(body), int64(len(body)), &sum, c, key)
 }
 
-func (s *Store) sendBody(ctx context.Context, u blob.Upload, number int, body io.Reader, size int64, md5 *string, c blob.Checksum, more ...func(*s3.Options)) (blob.Part, error) {
-	sum := sumsOf(c)
+func (s *Store) sendBody(ctx context.Context, u blob.Upload, number int, body io.Reader, size int64, md5 *string, c blob.Checksum, key *blob.CustomerKey, more ...func(*s3.Options)) (blob.Part, error) {
+	sum, given := sumsOf(c), customer(key)
 	out, err := s.client.UploadPart(ctx, &s3.UploadPartInput{
 		Bucket: &u.Bucket, Key: &u.Key, UploadId: &u.ID, PartNumber: aws.Int32(int32(number)), Body: body, ContentLength: &size, ContentMD5: md5,
 		ChecksumCRC32: sum.crc32, ChecksumCRC32C: sum.crc32c, ChecksumCRC64NVME: sum.crc64, ChecksumSHA1: sum.sha1, ChecksumSHA256: sum.sha256,
+		SSECustomerAlgorithm: given.algorithm, SSECustomerKey: given.key, SSECustomerKeyMD5: given.digest,
 	}, more...)
 	if err != nil {
 		return blob.Part{}, fail("upload part", err)
 	}
-	return blob.Part{Number: number, Size: size, ETag: untag(out.ETag), LastModified: time.Now().UTC(), Checksum: c}, nil
+	have := kept{out.ServerSideEncryption, out.SSEKMSKeyId, out.BucketKeyEnabled, out.SSECustomerAlgorithm, out.SSECustomerKeyMD5}
+	return blob.Part{Number: number, Size: size, ETag: untag(out.ETag), LastModified: time.Now().UTC(), Checksum: c, Encryption: have.encryption()}, nil
 }

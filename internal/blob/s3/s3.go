@@ -4,6 +4,9 @@
 // was said of it is never an object. Content that is not put at once goes up as a multipart upload of bounded parts, whose ETag is then that
 // of a multipart upload.
 //
+// How an object is to be kept is passed on to the server. A write whose answer does not say that the object is encrypted as it was asked to is
+// blob.ErrNotHonoured, and is taken back. Answers say nothing of storage classes and access control lists: there the server is believed.
+//
 // Additional checksums are sent where a caller asks for one, and no other: servers differ in what they take. The signature covers the SHA-256 of
 // every body that is held in memory; only a part larger than heldPart is streamed unsigned, under TLS or on loopback.
 package s3
@@ -103,11 +106,18 @@ func (o Options) retrieve(ctx context.Context) (aws.Credentials, error) {
 	return aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: string(c.SecretAccessKey.Reveal()), SessionToken: string(c.SessionToken.Reveal())}, nil
 }
 
-// readRoleErrors makes refusals that say so in a header a *blob.RoleError.
+// readRoleErrors makes refusals that say so in a header a *blob.RoleError or a *blob.KeyError.
 func readRoleErrors(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RoleErrors", func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 		out, metadata, err := next.HandleDeserialize(ctx, in)
-		if answer, ok := out.RawResponse.(*smithyhttp.Response); ok && err != nil && answer.StatusCode == http.StatusForbidden {
+		answer, ok := out.RawResponse.(*smithyhttp.Response)
+		if !ok || err == nil {
+			return out, metadata, err
+		}
+		if code, text, ok := strings.Cut(answer.Header.Get(blob.KeyErrorHeader), ": "); ok {
+			err = fmt.Errorf("%w (%w)", &blob.KeyError{Code: code, Message: text}, err)
+		}
+		if answer.StatusCode == http.StatusForbidden {
 			if text := answer.Header.Get(blob.RoleErrorHeader); text != "" {
 				err = fmt.Errorf("%w (%w)", &blob.RoleError{Message: text}, err)
 			}
@@ -128,6 +138,7 @@ var codes = map[string]error{
 	"AccessDenied": blob.ErrAccessDenied, "AllAccessDisabled": blob.ErrAccessDenied, "InvalidAccessKeyId": blob.ErrAccessDenied,
 	"SignatureDoesNotMatch": blob.ErrAccessDenied, "ExpiredToken": blob.ErrAccessDenied, "InvalidToken": blob.ErrAccessDenied,
 	"ConditionalRequestConflict": blob.ErrPreconditionFailed, "InsufficientStorage": blob.ErrNoSpace, "QuotaExceeded": blob.ErrNoSpace, "XMinioStorageFull": blob.ErrNoSpace,
+	"NotImplemented": blob.ErrNotOffered,
 }
 
 // statuses serve where an answer has no code, as those to HEAD have not. 404 is not among them: it says of a bucket or of a key.
@@ -142,6 +153,9 @@ func fail(what string, err error) error {
 		return nil
 	}
 	var api smithy.APIError
+	if known := keyError(err); known != nil {
+		return fmt.Errorf("%s: %w (%w)", what, known, err)
+	}
 	if errors.As(err, &api) {
 		if known := codes[api.ErrorCode()]; known != nil {
 			return fmt.Errorf("%s: %w: %w", what, known, err)

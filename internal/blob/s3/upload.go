@@ -25,8 +25,9 @@ const (
 	maxUnknownPart = 64 << 20
 )
 
-// CreateUpload implements blob.Store.
-func (s *Store) CreateUpload(ctx context.Context, bucket, key string, m blob.Metadata) (blob.Upload, error) {
+// CreateUpload implements blob.Store. Its answer says how the object will be kept, before a byte of it is sent.
+func (s *Store) CreateUpload(ctx context.Context, bucket, key string, o blob.UploadOptions) (blob.Upload, error) {
+	m := o.Metadata
 	if err := checkName(bucket, key); err != nil {
 		return blob.Upload{}, err
 	}
@@ -37,15 +38,33 @@ func (s *Store) CreateUpload(ctx context.Context, bucket, key string, m blob.Met
 	if err != nil {
 		return blob.Upload{}, err
 	}
+	asked, err := sseOf(o.Storage)
+	if err != nil {
+		return blob.Upload{}, err
+	}
 	out, err := s.client.CreateMultipartUpload(ctx, &s3.CreateMultipartUploadInput{
 		Bucket: &bucket, Key: &key, ContentType: optional(m.ContentType), CacheControl: optional(m.CacheControl),
 		ContentDisposition: optional(m.ContentDisposition), ContentEncoding: optional(m.ContentEncoding), ContentLanguage: optional(m.ContentLanguage),
 		Metadata: m.User, ChecksumAlgorithm: types.ChecksumAlgorithm(c.Algorithm), ChecksumType: types.ChecksumType(c.Type),
+		ServerSideEncryption: asked.method, SSEKMSKeyId: asked.keyID, SSEKMSEncryptionContext: asked.context, BucketKeyEnabled: asked.bucketKey,
+		SSECustomerAlgorithm: asked.algorithm, SSECustomerKey: asked.key, SSECustomerKeyMD5: asked.digest, StorageClass: asked.class, ACL: asked.acl,
 	}, withExpires(m.Expires))
 	if err != nil {
 		return blob.Upload{}, fail("create upload", err)
 	}
-	return blob.Upload{Bucket: bucket, Key: key, ID: aws.ToString(out.UploadId), Checksum: blob.Checksum{Algorithm: c.Algorithm, Type: c.Type}}, nil
+	have := kept{out.ServerSideEncryption, out.SSEKMSKeyId, out.BucketKeyEnabled, out.SSECustomerAlgorithm, out.SSECustomerKeyMD5}
+	u := blob.Upload{
+		Bucket: bucket, Key: key, ID: aws.ToString(out.UploadId), Checksum: blob.Checksum{Algorithm: c.Algorithm, Type: c.Type}, Encryption: have.encryption(),
+	}
+	if err := have.honours(o.Storage.Encryption); err != nil {
+		abort, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+		defer cancel()
+		if abortErr := s.AbortUpload(abort, u); abortErr != nil {
+			err = fmt.Errorf("%w (the upload %s is left behind: %v)", err, u.ID, abortErr)
+		}
+		return blob.Upload{}, fmt.Errorf("create upload: %w", err)
+	}
+	return u, nil
 }
 
 // UploadPart implements blob.Store. A part of unknown length has at most maxUnknownPart bytes.
@@ -58,6 +77,8 @@ func (s *Store) UploadPart(ctx context.Context, u blob.Upload, number int, body 
 		return blob.Part{}, fmt.Errorf("%w: part numbers are 1 to %d", blob.ErrInvalidArgument, blob.MaxParts)
 	case o.Size > blob.MaxPart:
 		return blob.Part{}, blob.ErrEntityTooLarge
+	case o.Storage.Encryption.Method != "" && o.Storage.Encryption.Method != blob.SSEC, o.Storage.Class != "", o.Storage.ACL != "":
+		return blob.Part{}, fmt.Errorf("%w: a part is kept as its upload says", blob.ErrInvalidArgument)
 	case c.Algorithm == "":
 		c.Algorithm = u.Checksum.Algorithm
 	}
@@ -79,7 +100,7 @@ func (s *Store) UploadPart(ctx context.Context, u blob.Upload, number int, body 
 	}
 	c.Type = ""
 	sum := base64.StdEncoding.EncodeToString(v.md5.Sum(nil))
-	return s.sendBody(ctx, u, number, bytes.NewReader(buf), int64(len(buf)), &sum, c)
+	return s.sendBody(ctx, u, number, bytes.NewReader(buf), int64(len(buf)), &sum, c, o.Storage.Encryption.Customer)
 }
 
 // hold reads a part into memory.
@@ -118,7 +139,7 @@ func (s *Store) streamPart(ctx context.Context, u blob.Upload, number int, body 
 		sum = aws.String(base64.StdEncoding.EncodeToString(v.o.ContentMD5))
 	}
 	c := v.o.Metadata.Checksum
-	p, err := s.sendBody(ctx, u, number, stream, v.o.Size, sum, c, s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware))
+	p, err := s.sendBody(ctx, u, number, stream, v.o.Size, sum, c, v.o.Storage.Encryption.Customer, s3.WithAPIOptions(v4.SwapComputePayloadSHA256ForUnsignedPayloadMiddleware))
 	if stream.err != nil {
 		return blob.Part{}, stream.err
 	}
@@ -193,11 +214,12 @@ func (s *Store) CompleteUpload(ctx context.Context, u blob.Upload, parts []blob.
 	if len(parts) == 0 {
 		return blob.Info{}, fmt.Errorf("%w: an upload is completed with at least one part", blob.ErrInvalidArgument)
 	}
-	sum := sumsOf(u.Checksum)
+	sum, given := sumsOf(u.Checksum), customer(c.Customer)
 	in := &s3.CompleteMultipartUploadInput{
 		Bucket: &u.Bucket, Key: &u.Key, UploadId: &u.ID, IfMatch: tag(c.IfMatch), IfNoneMatch: tag(c.IfNoneMatch),
 		ChecksumType:  types.ChecksumType(u.Checksum.Type),
 		ChecksumCRC32: sum.crc32, ChecksumCRC32C: sum.crc32c, ChecksumCRC64NVME: sum.crc64, ChecksumSHA1: sum.sha1, ChecksumSHA256: sum.sha256,
+		SSECustomerAlgorithm: given.algorithm, SSECustomerKey: given.key, SSECustomerKeyMD5: given.digest,
 		MultipartUpload: &types.CompletedMultipartUpload{},
 	}
 	size := int64(0)
@@ -217,6 +239,7 @@ func (s *Store) CompleteUpload(ctx context.Context, u blob.Upload, parts []blob.
 		return blob.Info{}, fail("complete upload", err)
 	}
 	i := blob.Info{Key: u.Key, Size: size, ETag: untag(out.ETag)}
+	i.Encryption = kept{method: out.ServerSideEncryption, keyID: out.SSEKMSKeyId, bucketKey: out.BucketKeyEnabled}.encryption()
 	i.Metadata.Checksum = checksumOf(out.ChecksumType, out.ChecksumCRC32, out.ChecksumCRC32C, out.ChecksumCRC64NVME, out.ChecksumSHA1, out.ChecksumSHA256)
 	return i, nil
 }
