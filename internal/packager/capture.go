@@ -65,7 +65,7 @@ func (j *job) capture(r io.Reader, rendition *plan.Rendition, captures []*plan.C
 }
 
 func captureLocation(c *plan.Capture, n int) plan.Location {
-	return plan.Location{Bucket: c.Bucket, Key: fmt.Sprintf("%s%07d%s", c.Prefix, n, c.Extension)}
+	return plan.Location{Bucket: c.Bucket, Key: fmt.Sprintf("%s%07d%s", c.Prefix, n, c.Extension), Storage: c.Storage}
 }
 
 // frames is how long n frames last.

@@ -25,7 +25,7 @@ func ReadSettings(raw []byte) (*types.JobSettings, error) {
 type Access struct {
 	// Inputs are the files that are read.
 	Inputs []Input
-	// Outputs are the beginnings of every key that is written: base names, never a bare bucket.
+	// Outputs are the beginnings of every key that is written: base names, never a bare bucket. They say how the outputs are kept.
 	Outputs []Location
 }
 
@@ -51,7 +51,10 @@ func NewAccess(s *types.JobSettings, start time.Time) (Access, error) {
 		if err != nil {
 			return Access{}, fmt.Errorf("/outputGroups/%d: destination: %w", i, err)
 		}
-		a.Outputs = append(a.Outputs, Location{Bucket: d.bucket, Key: d.dir + d.base})
+		if d.storage, err = newStorage(s3Settings(&s.OutputGroups[i])); err != nil {
+			return Access{}, fmt.Errorf("/outputGroups/%d: kmsEncryptionContext %w", i, err)
+		}
+		a.Outputs = append(a.Outputs, d.location(d.base))
 	}
 	return a, nil
 }

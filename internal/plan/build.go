@@ -156,6 +156,9 @@ func (b *builder) fileGroup(index int, g *types.OutputGroup) error {
 	if err != nil {
 		return job.Errorf(1040, "/outputGroups/%d: destination: %v.", index, err)
 	}
+	if dest.storage, err = groupStorage(fmt.Sprintf("/outputGroups/%d", index), g); err != nil {
+		return err
+	}
 	group := Group{Type: "FILE_GROUP"}
 	for i := range g.Outputs {
 		o := &g.Outputs[i]
@@ -187,7 +190,7 @@ func (b *builder) capture(group, index int, o *types.Output, dest destination, p
 	}
 	id := b.rendition(Rendition{Frames: frames})
 	b.plan.Captures = append(b.plan.Captures, Capture{
-		Bucket: dest.bucket, Prefix: dest.key(dest.base + modifier + "."), Extension: "." + ext,
+		Bucket: dest.bucket, Storage: dest.storage, Prefix: dest.key(dest.base + modifier + "."), Extension: "." + ext,
 		Rendition: id, Group: group, Output: index,
 	})
 	return Output{Width: frames.Width, Height: frames.Height, Video: id}, nil
@@ -204,7 +207,7 @@ func (b *builder) file(group, index int, o *types.Output, dest destination, path
 		return Output{}, job.Errorf(1040, "%s/nameModifier: %v.", path, err)
 	}
 	f := File{
-		Location: Location{dest.bucket, dest.key(dest.base + modifier + "." + ext)},
+		Location: dest.location(dest.base + modifier + "." + ext),
 		Video:    t.videoID, Audio: t.audioIDs, Group: group, Output: index,
 	}
 	if m := o.ContainerSettings.Mp4Settings; m != nil {
@@ -275,7 +278,7 @@ func (p *Plan) duplicates() []duplicate {
 	var found []duplicate
 	seen := map[string]string{}
 	use := func(bucket, key string, group, output int) {
-		uri := Location{bucket, key}.URI()
+		uri := Location{Bucket: bucket, Key: key}.URI()
 		path := fmt.Sprintf("/outputGroups/%d", group)
 		if output >= 0 {
 			path += fmt.Sprintf("/outputs/%d", output)

@@ -39,6 +39,8 @@ type Capabilities struct {
 	KeyRegion string `json:"-"`
 	// Missing names the parts that the encoder lacks, for the reason of a refusal.
 	Missing []string `json:"missing,omitempty"`
+	// Storage is what the store of the outputs can do. It is not the worker who says that.
+	Storage StorageCapabilities `json:"-"`
 }
 
 func (c Capabilities) encodes(codec media.Codec) bool { return slices.Contains(c.Encoders, codec) }

@@ -35,6 +35,19 @@ var (
 	  {"containerSettings":` + mp4 + `,"videoDescription":` + video + `,"audioDescriptions":[` + aac + `]}]}]}`
 )
 
+// inStore is a job with a hole in what it says to the store of its outputs.
+var inStore = strings.Replace(strings.Replace(inOutput, "HOLE", "", 1), `"s3://out/x/"`, `"s3://out/x/","destinationSettings":{"s3Settings":{HOLE}}`, 1)
+
+const (
+	keyOne = "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+	keyTwo = "arn:aws:kms:us-east-1:000000000000:key/2234abcd-12ab-34cd-56ef-1234567890ab"
+)
+
+// inKMS is the encryption of an output with a key of the key service.
+func inKMS(members string) string {
+	return `"encryption":{"encryptionType":"SERVER_SIDE_ENCRYPTION_KMS",` + members + `}`
+}
+
 // sel is an audio selector with members.
 func sel(members string) string { return `,"audioSelectors":{"a":{` + members + `}}` }
 
@@ -59,6 +72,11 @@ var effects = map[string]effect{
 	"HlsGroupSettings.OutputSelection":                 {inHLS, hlsBase + `,"outputSelection":"MANIFESTS_AND_SEGMENTS"`, hlsBase + `,"outputSelection":"SEGMENTS_ONLY"`},
 	"HlsGroupSettings.SegmentLength":                   {inHLS, hlsBase + `,"segmentLength":4`, hlsBase + `,"segmentLength":6`},
 	"HlsGroupSettings.StreamInfResolution":             {inHLS, hlsBase + `,"streamInfResolution":"INCLUDE"`, hlsBase + `,"streamInfResolution":"EXCLUDE"`},
+	"S3DestinationSettings.StorageClass":               {inStore, `"storageClass":"GLACIER"`, `"storageClass":"STANDARD_IA"`},
+	"S3DestinationAccessControl.CannedAcl":             {inStore, `"accessControl":{"cannedAcl":"BUCKET_OWNER_READ"}`, `"accessControl":{"cannedAcl":"PUBLIC_READ"}`},
+	"S3EncryptionSettings.EncryptionType":              {inStore, `"encryption":{"encryptionType":"SERVER_SIDE_ENCRYPTION_S3"}`, `"encryption":{"encryptionType":"SERVER_SIDE_ENCRYPTION_KMS"}`},
+	"S3EncryptionSettings.KmsKeyArn":                   {inStore, inKMS(`"kmsKeyArn":"` + keyOne + `"`), inKMS(`"kmsKeyArn":"` + keyTwo + `"`)},
+	"S3EncryptionSettings.KmsEncryptionContext":        {inStore, inKMS(`"kmsEncryptionContext":"eyJhIjoiYiJ9"`), inKMS(`"kmsEncryptionContext":"eyJhIjoiYyJ9"`)},
 	"Output.Extension":                                 {inOutput, `,"extension":"mp4"`, `,"extension":"m4v"`},
 	"Output.NameModifier":                              {inOutput, `,"nameModifier":"_a"`, `,"nameModifier":"_b"`},
 	"HlsSettings.AudioTrackType":                       {strings.Replace(inSound, "SOUNDS", "g", 1), `"audioGroupId":"g","audioTrackType":"ALTERNATE_AUDIO_AUTO_SELECT_DEFAULT"`, `"audioGroupId":"g","audioTrackType":"ALTERNATE_AUDIO_NOT_AUTO_SELECT"`},

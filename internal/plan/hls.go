@@ -27,12 +27,15 @@ func (b *builder) hlsGroup(index int, g *types.OutputGroup) error {
 	if err != nil {
 		return job.Errorf(1040, "/outputGroups/%d: destination: %v.", index, err)
 	}
+	if dest.storage, err = groupStorage(fmt.Sprintf("/outputGroups/%d", index), g); err != nil {
+		return err
+	}
 	seconds := defaultSegmentSeconds
 	if s.SegmentLength != nil {
 		seconds = int(*s.SegmentLength)
 	}
 	h := HLSGroup{
-		Master:             Location{dest.bucket, dest.key(dest.base + ".m3u8")},
+		Master:             dest.location(dest.base + ".m3u8"),
 		SegmentLength:      time.Duration(seconds) * time.Second,
 		MinSegmentLength:   max(time.Duration(aws.ToInt32(s.MinSegmentLength))*time.Second, time.Duration(aws.ToFloat64(s.MinFinalSegmentLength)*float64(time.Second))),
 		IntegerDurations:   s.ManifestDurationFormat == types.HlsManifestDurationFormatInteger,
@@ -107,8 +110,8 @@ func (b *builder) hlsNames(o *types.Output, t *tracks, dest destination, path st
 	}
 	ext := extension(o, "m3u8")
 	return hlsNames{
-		playlist: Location{dest.bucket, dest.key(dest.base + modifier + "." + ext)},
-		segments: Location{dest.bucket, dest.key(dest.base + modifier + segment)},
+		playlist: dest.location(dest.base + modifier + "." + ext),
+		segments: dest.location(dest.base + modifier + segment),
 	}, nil
 }
 

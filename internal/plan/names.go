@@ -67,6 +67,7 @@ func fileStem(key string) string {
 // destination is where a group writes: the key up to its last slash, and the base name behind it.
 type destination struct {
 	bucket, dir, base string
+	storage           *Storage
 }
 
 // resolveDestination reads a group's destination. One that ends in a slash, or none at all, takes the base name of the input; none at
@@ -94,6 +95,11 @@ func resolveDestination(dest string, input Input, v variables) (destination, err
 }
 
 func (d destination) key(name string) string { return d.dir + name }
+
+// location is an object of the group.
+func (d destination) location(name string) Location {
+	return Location{Bucket: d.bucket, Key: d.key(name), Storage: d.storage}
+}
 
 // variables are the values of the format identifiers. The zero value of a number expands to 0.
 type variables struct {

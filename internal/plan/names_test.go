@@ -72,7 +72,7 @@ func TestSegmentStamp(t *testing.T) {
 
 func TestResolveDestination(t *testing.T) {
 	t.Parallel()
-	input := Input{Object: Location{"in", "dir/film.v1.mov"}}
+	input := Input{Object: Location{Bucket: "in", Key: "dir/film.v1.mov"}}
 	for _, c := range []struct{ name, dest, bucket, dir, base string }{
 		{"slash: base from the input", "s3://out/a/b/", "out", "a/b/", "film.v1"},
 		{"no slash: base from the destination", "s3://out/a/name", "out", "a/", "name"},
@@ -84,7 +84,7 @@ func TestResolveDestination(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			got, err := resolveDestination(c.dest, input, variables{start: start, inputStem: input.stem()})
-			if err != nil || got != (destination{c.bucket, c.dir, c.base}) {
+			if err != nil || got != (destination{bucket: c.bucket, dir: c.dir, base: c.base}) {
 				t.Errorf("got %+v, %v", got, err)
 			}
 		})

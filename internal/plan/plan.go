@@ -27,6 +27,8 @@ type Plan struct {
 // Location is an object in a store.
 type Location struct {
 	Bucket, Key string
+	// Storage is how an output is kept there; nil for what the store does by default.
+	Storage *Storage
 }
 
 // URI returns s3://BUCKET/KEY.
@@ -157,6 +159,7 @@ type File struct {
 // Capture is a series of JPEG objects: Prefix, seven digits from 0000000, Extension.
 type Capture struct {
 	Bucket        string
+	Storage       *Storage
 	Prefix        string // key up to and including the dot before the digits
 	Extension     string // with its dot
 	Rendition     string

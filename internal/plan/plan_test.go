@@ -18,7 +18,9 @@ import (
 )
 
 // everything is an encoder that lacks nothing.
-var everything = Capabilities{Encoders: []media.Codec{media.AVC, media.AAC}, StillPictures: true, Deinterlace: true, KeyRegion: "us-east-1"}
+var everything = Capabilities{Encoders: []media.Codec{media.AVC, media.AAC}, StillPictures: true, Deinterlace: true, KeyRegion: "us-east-1", Storage: StorageCapabilities{
+	Encryptions: []Encryption{StoreKeys, ServiceKey}, ACLs: types.S3ObjectCannedAcl("").Values(), Classes: types.S3StorageClass("").Values(), Region: "us-east-1",
+}}
 
 // settings reads Go-cased JSON: encoding/json ignores the case of names.
 func settings(t *testing.T, text string) *types.JobSettings {
@@ -414,7 +416,7 @@ func TestAccess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Access{Inputs: []Input{{Object: Location{"in", "film.mov"}}}, Outputs: []Location{{"out", "20200604/film"}}}
+	want := Access{Inputs: []Input{{Object: Location{Bucket: "in", Key: "film.mov"}}}, Outputs: []Location{{Bucket: "out", Key: "20200604/film"}}}
 	if d := cmp.Diff(want, a); d != "" {
 		t.Errorf("access (-want +got):\n%s", d)
 	}

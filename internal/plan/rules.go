@@ -125,6 +125,7 @@ func (c *checker) group(path string, g *types.OutputGroup) {
 	case len(c.settings.Inputs) > 0 && strings.HasPrefix(aws.ToString(c.settings.Inputs[0].FileInput), "http"):
 		c.missing(member, "destination") // there is no object that the outputs could be written beside
 	}
+	c.storage(member, s3Settings(g))
 	if len(g.Outputs) == 0 {
 		c.bad(path+"/outputs", "Should have at least 1 items")
 	}

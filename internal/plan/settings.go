@@ -97,7 +97,14 @@ var members = map[string]answer{
 	"FileGroupSettings.Destination":         honoured,
 	"FileGroupSettings.DestinationSettings": honoured,
 	"DestinationSettings.S3Settings":        honoured,
-	"S3DestinationSettings.StorageClass":    neutral("storage classes are not carried out", "STANDARD"),
+	// What the store of the outputs can do of these is judged by its capabilities: see checker.storage.
+	"S3DestinationSettings.AccessControl":       honoured,
+	"S3DestinationSettings.Encryption":          honoured,
+	"S3DestinationSettings.StorageClass":        honoured,
+	"S3DestinationAccessControl.CannedAcl":      honoured,
+	"S3EncryptionSettings.EncryptionType":       honoured,
+	"S3EncryptionSettings.KmsEncryptionContext": honoured,
+	"S3EncryptionSettings.KmsKeyArn":            honoured,
 
 	"HlsGroupSettings.CaptionLanguageSetting":          neutral(noCaptions, "OMIT"),
 	"HlsGroupSettings.CaptionSegmentLengthControl":     neutral(noCaptions, "LARGE_SEGMENTS", "MATCH_VIDEO"),

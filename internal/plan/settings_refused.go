@@ -24,8 +24,6 @@ var refusedMembers = map[string]string{
 		MsSmoothAdditionalManifest.* MsSmoothEncryptionSettings.*`,
 	noEncryption: `HlsGroupSettings.Encryption HlsEncryptionSettings.* SpekeKeyProvider.* SpekeKeyProviderCmaf.* StaticKeyProvider.*
 		EncryptionContractConfiguration.*`,
-	"settings of the object store for single objects are not carried out": `S3DestinationSettings.AccessControl S3DestinationSettings.Encryption
-		S3DestinationAccessControl.* S3EncryptionSettings.*`,
 	"this container is not carried out": `ContainerSettings.F4vSettings ContainerSettings.M2tsSettings ContainerSettings.MovSettings ContainerSettings.MxfSettings
 		F4vSettings.* M2tsSettings.* M2tsScte35Esam.* DvbNitSettings.* DvbSdtSettings.* DvbTdtSettings.* MovSettings.* MxfSettings.* MxfXavcProfileSettings.*`,
 	noCaptions: `Output.CaptionDescriptions CaptionDescription.* CaptionDestinationSettings.* BurninDestinationSettings.* DvbSubDestinationSettings.*

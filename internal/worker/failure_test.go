@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"darkroom/internal/blob"
@@ -13,12 +14,19 @@ import (
 func TestStoreErrors(t *testing.T) {
 	t.Parallel()
 	role := &blob.RoleError{Message: "The role has a problem."}
+	denied := &blob.KeyError{Code: blob.KeyDenied, Message: "User: arn:r is not authorized to perform: kms:Decrypt on resource: arn:k"}
+	disabled := &blob.KeyError{Code: blob.KeyDisabled, Message: "arn:k is disabled."}
 	tests := []struct {
 		err           error
 		input, output int
 	}{
 		{role, 1432, 1432},
 		{errors.Join(blob.ErrNoSuchKey, role), 1432, 1432},
+		{denied, 1401, 1401},
+		{disabled, 1401, 1401},
+		{blob.ErrKeyNeeded, 1401, 1999},
+		{blob.ErrNotHonoured, 1076, 1091},
+		{blob.ErrNotOffered, 1076, 1091},
 		{blob.ErrAccessDenied, 1401, 1401},
 		{blob.ErrNoSuchBucket, 1404, 1404},
 		{blob.ErrNoSuchKey, 1404, 1999},
@@ -36,6 +44,8 @@ func TestStoreErrors(t *testing.T) {
 				t.Errorf("%s: %v: got %v, want %d", got.what, tt.err, got.err, got.want)
 			} else if e.Code == 1432 && e.Message != role.Message {
 				t.Errorf("%s: got %q", got.what, e.Message)
+			} else if key := (*blob.KeyError)(nil); errors.As(tt.err, &key) && !strings.Contains(e.Message, strings.TrimSuffix(key.Message, ".")+". ") {
+				t.Errorf("%s: got %q, want what the key service says", got.what, e.Message)
 			}
 		}
 	}

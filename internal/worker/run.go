@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -393,6 +394,22 @@ func (r *run) failure(err, cause error) *lease.Failure {
 	return &lease.Failure{Code: e.Code, Message: e.Message}
 }
 
+// keyTrouble says what is wrong with the use of a key, whose message names the key and the role, and what to do.
+func keyTrouble(e *blob.KeyError, actions string) string {
+	text := strings.TrimSuffix(e.Message, ".") + "."
+	switch e.Code {
+	case blob.KeyDenied:
+		return text + " Allow the role of the job " + actions + " on the key through S3, in the role's policies and in the key's."
+	case blob.KeyDisabled:
+		return text + " Enable the key and submit the job again."
+	case blob.KeyInvalidState:
+		return text + " Cancel the deletion of the key, or use another one."
+	case blob.KeyUnavailable:
+		return text + " Submit the job again."
+	}
+	return text + " Check the key and submit the job again."
+}
+
 // outputError gives a failure to write an output its code.
 func outputError(err error) error {
 	var known *job.Error
@@ -401,9 +418,16 @@ func outputError(err error) error {
 	}
 	e := &job.Error{Code: 1999, Message: "The outputs could not be written. Submit the job again; if it fails again, the server's log says more under this job's id.", Err: err}
 	var role *blob.RoleError
+	var key *blob.KeyError
 	switch {
 	case errors.As(err, &role):
 		e.Code, e.Message = roleTrouble, role.Message
+	case errors.As(err, &key):
+		e.Code, e.Message = 1401, "An output could not be encrypted. "+keyTrouble(key, "kms:GenerateDataKey and kms:Decrypt")
+	case errors.Is(err, blob.ErrNotHonoured):
+		e.Code, e.Message = 1091, "The object store did not encrypt an output as the job asks for, so that it was not written. Use a store that does, or leave the encryption to it."
+	case errors.Is(err, blob.ErrNotOffered):
+		e.Code, e.Message = 1091, "The object store does not keep outputs as the job asks for: encryption, access control or storage class. Use a store that does, or leave the setting out."
 	case errors.Is(err, blob.ErrNoSuchBucket):
 		e.Code, e.Message = 1404, "The bucket of an output does not exist. Create it, or correct the destination."
 	case errors.Is(err, blob.ErrAccessDenied):

@@ -19,14 +19,31 @@ type sink struct {
 // Put implements packager.Sink.
 func (s *sink) Put(ctx context.Context, loc plan.Location, contentType string, body []byte) error {
 	_, err := s.run.store.Put(ctx, loc.Bucket, loc.Key, bytes.NewReader(body), blob.PutOptions{
-		Metadata: blob.Metadata{ContentType: contentType}, Size: int64(len(body)),
+		Metadata: blob.Metadata{ContentType: contentType}, Size: int64(len(body)), Storage: storage(loc.Storage),
 	})
 	return err
 }
 
+// storage is how the plan wants an output to be kept, in the words of a store.
+func storage(s *plan.Storage) (out blob.Storage) {
+	if s == nil {
+		return out
+	}
+	out.Class, out.ACL = s.Class, s.ACL
+	switch s.Encryption {
+	case plan.StoreKeys:
+		out.Encryption.Method = blob.SSES3
+	case plan.ServiceKey:
+		out.Encryption = blob.Encryption{Method: blob.SSEKMS, KeyID: s.KeyARN, Context: s.Context}
+	}
+	return out
+}
+
 // Create implements packager.Sink.
 func (s *sink) Create(ctx context.Context, loc plan.Location, contentType string) (packager.Upload, error) {
-	u, err := s.run.store.CreateUpload(ctx, loc.Bucket, loc.Key, blob.UploadOptions{Metadata: blob.Metadata{ContentType: contentType}})
+	u, err := s.run.store.CreateUpload(ctx, loc.Bucket, loc.Key, blob.UploadOptions{
+		Metadata: blob.Metadata{ContentType: contentType}, Storage: storage(loc.Storage),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -167,9 +167,14 @@ func inputError(subject string, err error) error {
 	e := &job.Error{Code: 1076, Message: subject + " could not be read. Try again; if it fails again, check the object.", Err: err}
 	var refused *egress.Refused
 	var role *blob.RoleError
+	var key *blob.KeyError
 	switch {
 	case errors.As(err, &role):
 		e.Code, e.Message = roleTrouble, role.Message
+	case errors.As(err, &key):
+		e.Code, e.Message = 1401, subject+" is encrypted, and its key cannot be used. "+keyTrouble(key, "kms:Decrypt")
+	case errors.Is(err, blob.ErrKeyNeeded):
+		e.Code, e.Message = 1401, subject+" is encrypted with a key that its writer has (SSE-C), which a job cannot give. Copy it to an object with another encryption."
 	case errors.Is(err, errNothingFound):
 		e.Code, e.Message = 1010, subject+" cannot be opened: no film was found in all that was read of it. Check the file."
 	case errors.Is(err, blob.ErrNoSuchKey), errors.Is(err, blob.ErrNoSuchBucket):
