@@ -141,7 +141,8 @@ func (s *server) open(ctx context.Context) error {
 	s.created = key.Created
 	// The object store locks the directory: from here on nobody else uses it.
 	accounts := accountIDs(cfg)
-	objects, err := openObjects(cfg, accounts, master)
+	ring := &keyring{region: cfg.Region}
+	objects, err := openObjects(cfg, accounts, master, ring)
 	if err != nil {
 		return err
 	}
@@ -158,7 +159,8 @@ func (s *server) open(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
-	creds := &issuer{people: people, ended: objects.forget}
+	ring.service = s.keys
+	creds := &issuer{people: people, ended: objects.forget, region: storeRegion(cfg)}
 	s.queue = queue.New(s.records, queue.Options{
 		Region: cfg.Region, Credentials: creds, Log: s.log,
 		Retention: time.Duration(cfg.RetentionDays) * 24 * time.Hour,
@@ -181,10 +183,12 @@ func (s *server) open(ctx context.Context) error {
 	mediaconvert, err := api.New(api.Options{
 		Queue: s.queue, Roles: people, Certificates: s.certificates, Region: cfg.Region, Throttle: api.Throttle(cfg.Throttle), TokenKey: tokens, QueueCreated: s.created,
 		Check: func(j *types.JobSettings) ([]plan.Refusal, []plan.Refusal) {
-			return plan.Check(j, s.worker.capabilities())
+			can := s.worker.capabilities()
+			can.Storage = storage(cfg)
+			return plan.Check(j, can)
 		},
 		Engine: func() string { return s.worker.capabilities().Engine },
-		Probe:  (&prober{people.Sessions, s.probes, creds.Revoke}).probe,
+		Probe:  (&prober{people.Sessions, s.probes, creds.region, creds.Revoke}).probe,
 	})
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 
 	"darkroom/internal/api"
 	"darkroom/internal/arn"
+	"darkroom/internal/blob"
 	"darkroom/internal/iam"
 	"darkroom/internal/identity"
 	"darkroom/internal/job"
@@ -37,6 +38,8 @@ type issuer struct {
 	policy inputPolicy
 	// ended is told of each session that ends before its time.
 	ended func(accessKeyID string)
+	// region is where the object store uses keys.
+	region string
 }
 
 // Issue implements queue.Credentials. The role is looked at anew: it may be another than when the job was submitted.
@@ -73,7 +76,7 @@ func (i *issuer) Issue(ctx context.Context, j *job.Job, epoch int64) (lease.Cred
 	if err != nil {
 		return lease.Credentials{}, job.Errorf(1040, "The locations of the job cannot be read: %v.", err)
 	}
-	document, err := sessionPolicy(access)
+	document, err := sessionPolicy(access, i.region)
 	if err != nil {
 		return lease.Credentials{}, err
 	}
@@ -97,8 +100,8 @@ type statement struct {
 	Effect   string
 	Action   []string
 	Resource []string
-	// Condition is an operator's keys and their values, by operator.
-	Condition map[string]map[string]string `json:",omitempty"`
+	// Condition has the values by operator and key.
+	Condition map[string]map[string][]string `json:",omitempty"`
 }
 
 // document is a policy of some statements.
@@ -110,30 +113,41 @@ func document(statements ...statement) (string, error) {
 	return string(text), err
 }
 
-// sessionPolicy narrows a session to what a job touches.
-func sessionPolicy(a plan.Access) (string, error) {
+// sessionPolicy narrows a session to what a job touches: the objects, and through the object store of a region the keys that they are encrypted
+// with.
+func sessionPolicy(a plan.Access, region string) (string, error) {
 	read := statement{Sid: "Inputs", Effect: "Allow", Action: []string{"s3:GetObject"}}
+	var sources []string // buckets
 	for _, in := range a.Inputs {
 		if in.URL == "" {
 			read.Resource = append(read.Resource, iam.Literal(arn.Object(in.Object.Bucket, in.Object.Key)))
+			sources = append(sources, in.Object.Bucket)
 		}
 	}
 	write := statement{Sid: "Outputs", Effect: "Allow", Action: []string{"s3:PutObject", "s3:AbortMultipartUpload"}}
+	list := statement{Sid: "OutputLists", Effect: "Allow", Action: []string{"s3:PutObjectAcl"}}
 	for _, l := range a.Outputs {
-		write.Resource = append(write.Resource, iam.Literal(arn.Object(l.Bucket, l.Key))+"*")
+		place := iam.Literal(arn.Object(l.Bucket, l.Key)) + "*"
+		write.Resource = append(write.Resource, place)
+		if l.Storage != nil && l.Storage.ACL != "" {
+			list.Resource = append(list.Resource, place)
+		}
 	}
 	var all []statement
-	if len(read.Resource) > 0 {
-		all = append(all, read)
-	}
+	statements := []statement{read, write, list}
 	if a.Encrypted() {
 		// Which key a ciphertext is of is not known before it is opened; the role's own policies and that of the key name keys.
-		all = append(all, statement{
+		statements = append(statements, statement{
 			Sid: dataKeys, Effect: "Allow", Action: []string{"kms:Decrypt"}, Resource: []string{"*"},
-			Condition: map[string]map[string]string{"StringEquals": {"kms:EncryptionContext:service": identity.MediaConvert}},
+			Condition: map[string]map[string][]string{"StringEquals": {"kms:EncryptionContext:service": {identity.MediaConvert}}},
 		})
 	}
-	return document(append(all, write)...)
+	for _, s := range append(statements, keyStatements(sources, a.Outputs, region)...) {
+		if len(s.Resource) > 0 {
+			all = append(all, s)
+		}
+	}
+	return document(all...)
 }
 
 // dataKeys names the statement of a session policy that lets a job have the data keys of its inputs decrypted.
@@ -163,3 +177,54 @@ func forObjects(policy string) string {
 	}
 	return string(text)
 }
+
+// The permissions on keys that a read and a write of objects need. A multipart upload opens its data key again for each part.
+var (
+	readKey  = []string{"kms:Decrypt"}
+	writeKey = []string{"kms:GenerateDataKey", "kms:Decrypt"}
+)
+
+// keyStatements allow the use of keys through the object store, and no other way: those that the inputs are encrypted with, whichever they are, those
+// that outputs name, and for the others those that their buckets have by default.
+func keyStatements(sources []string, outputs []plan.Location, region string) []statement {
+	var named, usual, buckets []string
+	for _, l := range outputs {
+		switch s := l.Storage; {
+		case s == nil || s.Encryption == 0:
+			buckets = append(buckets, l.Bucket)
+		case s.Encryption == plan.ServiceKey && s.KeyARN == "":
+			usual = []string{"*"}
+		case s.Encryption == plan.ServiceKey:
+			named = append(named, iam.Literal(s.KeyARN))
+		}
+	}
+	keys := throughS3("OutputKeys", writeKey, region)
+	keys.Resource = compact(named)
+	s3Key := throughS3("OutputDefaultKey", writeKey, region)
+	s3Key.Resource = usual
+	s3Key.Condition["ForAnyValue:StringEquals"] = map[string][]string{"kms:ResourceAliases": {defaultS3Key}}
+	return []statement{keysOf("InputKeys", readKey, region, sources), keys, s3Key, keysOf("BucketKeys", writeKey, region, buckets)}
+}
+
+// throughS3 is a statement that allows the use of keys through the object store; its resources are missing.
+func throughS3(sid string, actions []string, region string) statement {
+	return statement{Sid: sid, Effect: "Allow", Action: actions, Condition: map[string]map[string][]string{
+		"StringEquals": {"kms:ViaService": {viaS3(region)}},
+	}}
+}
+
+// keysOf allows the use of any key for the objects of buckets: S3 says in the encryption context which object it is, or with a bucket key which bucket.
+func keysOf(sid string, actions []string, region string, buckets []string) statement {
+	s := throughS3(sid, actions, region)
+	var objects []string
+	for _, b := range compact(buckets) {
+		objects = append(objects, iam.Literal(arn.Object(b, "")), iam.Literal(arn.Object(b, ""))+"/*")
+	}
+	if len(objects) > 0 {
+		s.Resource = []string{"*"}
+		s.Condition["StringLike"] = map[string][]string{"kms:EncryptionContext:" + blob.ObjectContext: objects}
+	}
+	return s
+}
+
+func compact(all []string) []string { return slices.Compact(slices.Sorted(slices.Values(all))) }

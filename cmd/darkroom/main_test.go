@@ -100,7 +100,7 @@ func TestSessionPolicy(t *testing.T) {
 	text, err := sessionPolicy(plan.Access{
 		Inputs:  []plan.Input{{Object: plan.Location{Bucket: "in", Key: "a/*.mp4"}}, {URL: "https://host/film.mp4"}},
 		Outputs: []plan.Location{{Bucket: "out", Key: "x/film"}},
-	})
+	}, "us-east-1")
 	if err != nil {
 		t.Fatal(err)
 	}

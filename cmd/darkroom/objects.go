@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
+
 	"darkroom/internal/audit"
 	"darkroom/internal/blob"
 	"darkroom/internal/blob/dir"
@@ -25,6 +27,7 @@ import (
 	"darkroom/internal/identity"
 	"darkroom/internal/keys"
 	"darkroom/internal/pki"
+	"darkroom/internal/plan"
 	"darkroom/internal/secret"
 )
 
@@ -37,7 +40,7 @@ type objects struct {
 
 // openObjects opens the stores of accounts, the main one first. The embedded store of the main account locks the data directory in both cases, so
 // that two servers never share it.
-func openObjects(cfg config.Config, accounts []string, master secret.Bytes) (*objects, error) {
+func openObjects(cfg config.Config, accounts []string, master secret.Bytes, keys dir.Keys) (*objects, error) {
 	o := &objects{byAccount: make(map[string]blob.Store)}
 	for i, account := range accounts {
 		at := filepath.Join(cfg.Data, objectsDir)
@@ -54,7 +57,7 @@ func openObjects(cfg config.Config, accounts []string, master secret.Bytes) (*ob
 				return nil, errors.Join(err, o.Close())
 			}
 		}
-		embedded, err := dir.Open(dir.Options{Dir: at, Key: key, Random: rand.Reader})
+		embedded, err := dir.Open(dir.Options{Dir: at, Key: key, Random: rand.Reader, Keys: keys})
 		if err != nil {
 			return nil, errors.Join(err, o.Close())
 		}
@@ -71,6 +74,26 @@ func openObjects(cfg config.Config, accounts []string, master secret.Bytes) (*ob
 		o.byAccount[cfg.Account], o.roles = external, roles
 	}
 	return o, nil
+}
+
+// storeRegion is where the store of outputs is, and with it the keys that it uses.
+func storeRegion(cfg config.Config) string {
+	if cfg.S3.Endpoint != "" && cfg.S3.Region != "" {
+		return cfg.S3.Region
+	}
+	return cfg.Region
+}
+
+// storage is what the store of outputs can do. The embedded one has one class, and one owner who has everything anyway; of another it is not known
+// beforehand, and what it does not do fails the job.
+func storage(cfg config.Config) plan.StorageCapabilities {
+	s := plan.StorageCapabilities{Encryptions: []plan.Encryption{plan.StoreKeys, plan.ServiceKey}, Region: storeRegion(cfg)}
+	if cfg.S3.Endpoint != "" {
+		s.ACLs, s.Classes = types.S3ObjectCannedAcl("").Values(), types.S3StorageClass("").Values()
+		return s
+	}
+	s.ACLs = []types.S3ObjectCannedAcl{types.S3ObjectCannedAclBucketOwnerRead, types.S3ObjectCannedAclBucketOwnerFullControl}
+	return s
 }
 
 // store returns the store of an account.
@@ -106,10 +129,7 @@ func externalStore(cfg config.Config) (blob.Store, *s3.Roles, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("read s3.credentials_file: %w", err)
 	}
-	region := cfg.S3.Region
-	if region == "" {
-		region = cfg.Region
-	}
+	region := storeRegion(cfg)
 	o := s3.Options{
 		Endpoint: cfg.S3.Endpoint, Region: region, PathStyle: cfg.S3.PathStyle, Credentials: staticCredentials(root), Client: door.Client(egress.Storage),
 	}

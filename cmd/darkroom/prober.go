@@ -20,17 +20,21 @@ import (
 type prober struct {
 	sessions *identity.Sessions
 	probes   *queue.Probes
+	region   string // where the object store uses keys
 	revoke   func(accessKeyID string)
 }
 
 // probe implements api.Options.Probe.
 func (p *prober) probe(ctx context.Context, caller iam.Principal, in plan.Input, schemes []string) (*plan.Found, error) {
 	// What is read from a web server needs nothing of the object store.
-	allowed := statement{Sid: "File", Effect: "Deny", Action: []string{"*"}, Resource: []string{"*"}}
+	allowed := []statement{{Sid: "File", Effect: "Deny", Action: []string{"*"}, Resource: []string{"*"}}}
 	if in.URL == "" {
-		allowed = statement{Sid: "File", Effect: "Allow", Action: []string{"s3:GetObject"}, Resource: []string{iam.Literal(arn.Object(in.Object.Bucket, in.Object.Key))}}
+		allowed = []statement{
+			{Sid: "File", Effect: "Allow", Action: []string{"s3:GetObject"}, Resource: []string{iam.Literal(arn.Object(in.Object.Bucket, in.Object.Key))}},
+			keysOf("FileKey", readKey, p.region, []string{in.Object.Bucket}),
+		}
 	}
-	policy, err := document(allowed)
+	policy, err := document(allowed...)
 	if err != nil {
 		return nil, err
 	}

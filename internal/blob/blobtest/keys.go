@@ -72,7 +72,7 @@ func (k *Keys) Calls(action string) int {
 
 // use finds a key that the caller may use.
 func (k *Keys) use(ctx context.Context, action, id string, encryptionContext map[string]string) (string, *secret.Sealer, error) {
-	if id == "alias/aws/s3" {
+	if id == "" || id == "alias/aws/s3" {
 		id = DefaultKey
 	}
 	k.mu.Lock()

@@ -18,14 +18,12 @@ import (
 // Keys is the key service. It decides whether the caller in the context may use a key; where not, or where the key does not work, its errors are
 // *blob.KeyError. It is safe for concurrent use.
 type Keys interface {
-	// GenerateDataKey makes a key of secret.KeySize bytes, and seals it under the key keyID (an id, ARN or alias) with the context.
+	// GenerateDataKey makes a key of secret.KeySize bytes, and seals it under the key keyID (an id, ARN or alias) with the context. An empty keyID
+	// is the key that the service keeps for S3.
 	GenerateDataKey(ctx context.Context, keyID string, encryptionContext map[string]string) (keyARN string, key secret.Bytes, sealed []byte, err error)
 	// Decrypt opens what GenerateDataKey sealed with the same context.
 	Decrypt(ctx context.Context, sealed []byte, encryptionContext map[string]string) (secret.Bytes, error)
 }
-
-// defaultKey is what the key service keeps for S3, where an object names no key.
-const defaultKey = "alias/aws/s3"
 
 // errNoKeys refuses blob.SSEKMS.
 var errNoKeys = fmt.Errorf("%w: %s: there is no key service", blob.ErrNotOffered, blob.SSEKMS)
@@ -130,13 +128,9 @@ func (s *Store) encryptKMS(ctx context.Context, bucket, key string, e blob.Encry
 	if own, ok := e.Context[blob.ObjectContext]; ok && own != full[blob.ObjectContext] {
 		return nil, nil, fmt.Errorf("%w: %s in an encryption context is %s, or left out", blob.ErrInvalidArgument, blob.ObjectContext, full[blob.ObjectContext])
 	}
-	id := e.KeyID
-	if id == "" {
-		id = defaultKey
-	}
 	var fresh secret.Bytes
 	var err error
-	if k.ARN, fresh, k.Sealed, err = s.keys.GenerateDataKey(ctx, id, full); err != nil {
+	if k.ARN, fresh, k.Sealed, err = s.keys.GenerateDataKey(ctx, e.KeyID, full); err != nil {
 		return nil, nil, fmt.Errorf("generate a data key: %w", err)
 	}
 	wrap, err := s.newWrapping(fresh)

@@ -23,7 +23,8 @@ var errTooLong = errors.New("the session policy cannot be shortened to what STS 
 // that it allows and nothing outside its buckets. What it allows beyond is refused before a request is signed: only the gateway's
 // decision is exact.
 //
-// Only statements that allow actions on objects are shortened; what denies, has conditions or names no bucket is not: it would say something else.
+// Only statements that allow actions on objects are shortened; what denies, has conditions or names no bucket is kept as it is: shorter, it would say
+// something else.
 func sessionPolicy(document string) (string, error) {
 	if latin := escapeLatin(document); utf8.RuneCountInString(latin) <= maxSessionPolicy {
 		return latin, nil
@@ -32,12 +33,18 @@ func sessionPolicy(document string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errTooLong, err)
 	}
+	texts, err := statementTexts(document)
+	if err != nil || len(texts) != len(p.Statements) || p.Version != "2012-10-17" {
+		return "", errTooLong
+	}
 	var all []grants
+	var kept []json.RawMessage
 	most := 0
 	for i := range p.Statements {
-		g, err := newGrants(p.Version, &p.Statements[i])
-		if err != nil {
-			return "", err
+		g, ok := newGrants(&p.Statements[i])
+		if !ok {
+			kept = append(kept, texts[i])
+			continue
 		}
 		for _, o := range g.objects {
 			most = max(most, len(o.key))
@@ -47,7 +54,7 @@ func sessionPolicy(document string) (string, error) {
 	// The longer the beginnings are that keys are told apart by, the less is allowed beyond the document.
 	for length := most; length >= 0; length-- {
 		for _, whole := range [...]bool{true, false} {
-			if short, ok := shorten(all, length, whole); ok {
+			if short, ok := shorten(all, kept, length, whole); ok {
 				return short, nil
 			}
 		}
@@ -55,16 +62,30 @@ func sessionPolicy(document string) (string, error) {
 	return "", errTooLong
 }
 
+// statementTexts are the statements of a document as they are written.
+func statementTexts(document string) ([]json.RawMessage, error) {
+	var d struct{ Statement json.RawMessage }
+	if err := json.Unmarshal([]byte(document), &d); err != nil {
+		return nil, err
+	}
+	if !bytes.HasPrefix(bytes.TrimSpace(d.Statement), []byte("[")) {
+		return []json.RawMessage{d.Statement}, nil
+	}
+	var all []json.RawMessage
+	err := json.Unmarshal(d.Statement, &all)
+	return all, err
+}
+
 // shorten writes a document in which keys with the same beginning of so many tokens are one resource: with whole, all that they have in common,
-// else that beginning. It is false where the document is too long.
-func shorten(all []grants, length int, whole bool) (string, bool) {
+// else that beginning. What is kept goes with it. It is false where the document is too long.
+func shorten(all []grants, kept []json.RawMessage, length int, whole bool) (string, bool) {
 	type statement struct {
 		Effect           string
 		Action, Resource []string
 	}
 	out := struct {
 		Version   string
-		Statement []statement
+		Statement []any
 	}{Version: "2012-10-17"}
 	joined := make([][]objects, len(all))
 	least := 0 // characters
@@ -83,6 +104,9 @@ func shorten(all []grants, length int, whole bool) (string, bool) {
 			s.Resource = append(s.Resource, o.pattern())
 		}
 		out.Statement = append(out.Statement, s)
+	}
+	for _, k := range kept {
+		out.Statement = append(out.Statement, k)
 	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
@@ -111,16 +135,17 @@ type objects struct {
 
 const bucketARN = "arn:aws:s3:::"
 
-func newGrants(version string, s *iam.Statement) (grants, error) {
-	if version != "2012-10-17" || s.Effect != iam.Allow || s.NotActions != nil || s.NotResources != nil || len(s.Conditions) > 0 {
-		return grants{}, errTooLong
+// newGrants reads a statement that allows actions on objects; false for any other.
+func newGrants(s *iam.Statement) (grants, bool) {
+	if s.Effect != iam.Allow || s.NotActions != nil || s.NotResources != nil || len(s.Conditions) > 0 {
+		return grants{}, false
 	}
 	g := grants{actions: s.Actions}
 	for _, r := range s.Resources {
 		name, found := strings.CutPrefix(r, bucketARN)
 		bucket, key, slash := strings.Cut(name, "/")
 		if !found || !slash || bucket == "" || strings.ContainsAny(bucket, "*?$") {
-			return grants{}, errTooLong
+			return grants{}, false
 		}
 		o := objects{bucket: bucket}
 		o.key, o.open = tokens(key)
@@ -143,7 +168,7 @@ func newGrants(version string, s *iam.Statement) (grants, error) {
 			g.shared[i] = common(g.objects[i-1].key, g.objects[i].key)
 		}
 	}
-	return g, nil
+	return g, true
 }
 
 // tokens splits the pattern of a key so that its beginnings are patterns too. What follows the first wildcard or variable is open.

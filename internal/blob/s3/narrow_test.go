@@ -185,6 +185,31 @@ func TestSessionPolicyCannot(t *testing.T) {
 	}
 }
 
+// TestSessionPolicyKeeps: what cannot be shortened is kept beside what can, to the letter.
+func TestSessionPolicyKeeps(t *testing.T) {
+	t.Parallel()
+	const (
+		key  = `{"Sid":"OutputKeys","Effect":"Allow","Action":["kms:GenerateDataKey","kms:Decrypt"],"Resource":["arn:aws:kms:us-east-1:000000000000:key/k"],"Condition":{"StringEquals":{"kms:ViaService":["s3.us-east-1.amazonaws.com"]}}}`
+		deny = `{"Effect":"Deny","Action":"s3:PutObject","Resource":"arn:aws:s3:::out/never/*"}`
+	)
+	long := leaseDocument(t, many("films", "in/the-first-season/episode-%03d.mp4", 150), []location{{bucket: "out", key: "x", open: true}})
+	document := strings.TrimSuffix(long, `],"Version":"2012-10-17"}`) + "," + key + ", " + deny + `],"Version":"2012-10-17"}`
+	got, err := sessionPolicy(document)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(got, key) || !strings.Contains(got, deny) || utf8.RuneCountInString(got) > maxSessionPolicy {
+		t.Errorf("got %s", got)
+	}
+	if p := parsePolicy(t, got); len(p.Statements) != 4 || !allows(p, "s3:GetObject", "films", "in/the-first-season/episode-001.mp4") || allows(p, "s3:GetObject", "films", "in/other.mp4") {
+		t.Errorf("got %s", got)
+	}
+	pad := strings.Replace(key, "key/k", "key/"+strings.Repeat("k", maxSessionPolicy), 1)
+	if got, err := sessionPolicy(strings.TrimSuffix(long, `],"Version":"2012-10-17"}`) + "," + pad + `],"Version":"2012-10-17"}`); !errors.Is(err, errTooLong) {
+		t.Errorf("got %s, %v", got, err)
+	}
+}
+
 // TestSessionPolicyAllowsEnough draws jobs: what they need is allowed, and no bucket, no action beside.
 func TestSessionPolicyAllowsEnough(t *testing.T) {
 	t.Parallel()

@@ -42,7 +42,7 @@ func TestDataKeysInSession(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			text, err := sessionPolicy(plan.Access{Inputs: []plan.Input{c.input}, Outputs: outputs})
+			text, err := sessionPolicy(plan.Access{Inputs: []plan.Input{c.input}, Outputs: outputs}, "us-east-1")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -68,7 +68,7 @@ func TestPolicyForObjects(t *testing.T) {
 	t.Parallel()
 	sealed := plan.Input{Object: plan.Location{Bucket: "in", Key: "film.mp4"}, Decryption: &plan.Decryption{Mode: "AES_GCM"}}
 	outputs := []plan.Location{{Bucket: "out", Key: "x/film"}}
-	text, err := sessionPolicy(plan.Access{Inputs: []plan.Input{sealed}, Outputs: outputs})
+	text, err := sessionPolicy(plan.Access{Inputs: []plan.Input{sealed}, Outputs: outputs}, "us-east-1")
 	if err != nil {
 		t.Fatal(err)
 	}
