@@ -20,7 +20,7 @@ const module = "darkroom/internal/"
 // order is the house from the ground up: a package may import only packages that stand before it.
 var order = []string{
 	// ground
-	"media", "arn", "secret", "constraint", "awsjson", "mediaconvert", "awsquery",
+	"media", "arn", "uri", "secret", "constraint", "awsjson", "mediaconvert", "awsquery",
 	// pure: one package for each specification
 	"sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls", "cse",
 	// doors: each the only way to one outside thing
@@ -32,7 +32,7 @@ var order = []string{
 }
 
 // pure packages have no outside: what they are given is all they know.
-var pure = []string{"media", "arn", "constraint", "awsjson", "mediaconvert", "awsquery", "sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls"}
+var pure = []string{"media", "arn", "uri", "constraint", "awsjson", "mediaconvert", "awsquery", "sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls"}
 
 type pkg struct {
 	ImportPath, Dir string

@@ -8,11 +8,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"testing"
+
+	"darkroom/internal/uri"
 )
 
 func TestPublic(t *testing.T) {
@@ -89,42 +92,112 @@ func TestPublic(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	rule := func(network string, ports []int, purposes ...Purpose) Rule {
-		return Rule{Net: netip.MustParsePrefix(network), Ports: ports, For: purposes}
+	rule := func(network string, ports []int, purposes ...Purpose) []Rule {
+		return []Rule{{Net: netip.MustParsePrefix(network), Ports: ports, For: purposes}}
 	}
+	nets := func(texts ...string) (out []netip.Prefix) {
+		for _, text := range texts {
+			out = append(out, netip.MustParsePrefix(text))
+		}
+		return out
+	}
+	input := []Purpose{Input}
+	const yes = Why("")
 	tests := []struct {
-		name             string
-		rules            []Rule
-		network, address string
-		want             bool
+		name         string
+		rules        []Rule
+		restrictions []Restriction
+		purpose      Purpose
+		host         string
+		address      string
+		want         Why
 	}{
-		{"public", nil, "tcp4", "1.1.1.1:443", true},
-		{"private", nil, "tcp4", "10.0.0.1:443", false},
-		{"opened", []Rule{rule("10.0.0.0/24", []int{443}, Storage)}, "tcp4", "10.0.0.1:443", true},
-		{"opened by a prefix with host bits", []Rule{rule("10.0.0.9/24", []int{443}, Storage)}, "tcp4", "10.0.0.1:443", true},
-		{"other port", []Rule{rule("10.0.0.0/24", []int{443}, Storage)}, "tcp4", "10.0.0.1:80", false},
-		{"other network", []Rule{rule("10.0.0.0/24", []int{443}, Storage)}, "tcp4", "10.0.1.1:443", false},
-		{"other purpose", []Rule{rule("10.0.0.0/24", []int{443}, "input")}, "tcp4", "10.0.0.1:443", false},
-		{"no port", []Rule{rule("10.0.0.0/24", nil, Storage)}, "tcp4", "10.0.0.1:443", false},
-		{"no purpose", []Rule{rule("10.0.0.0/24", []int{443})}, "tcp4", "10.0.0.1:443", false},
-		{"mapped", []Rule{rule("10.0.0.0/24", []int{443}, Storage)}, "tcp6", "[::ffff:10.0.0.1]:443", true},
-		{"mapped rule", []Rule{rule("::ffff:10.0.0.0/120", []int{443}, Storage)}, "tcp4", "10.0.0.1:443", true},
-		{"mapped, not opened", []Rule{rule("10.0.0.0/24", []int{443}, Storage)}, "tcp6", "[::ffff:127.0.0.1]:443", false},
-		{"loopback 6", []Rule{rule("::1/128", []int{9}, Storage)}, "tcp6", "[::1]:9", true},
-		{"zone", []Rule{rule("fe80::/10", []int{9}, Storage)}, "tcp6", "[fe80::1%eth0]:9", true},
-		{"zone, not opened", nil, "tcp6", "[fe80::1%eth0]:9", false},
-		{"all of IPv4 does not open IPv6", []Rule{rule("0.0.0.0/0", []int{9}, Storage)}, "tcp6", "[::1]:9", false},
-		{"udp", nil, "udp4", "1.1.1.1:53", false},
-		{"unix", nil, "unix", "/run/x", false},
-		{"not an address", nil, "tcp4", "localhost:80", false},
+		{"public", nil, nil, Input, "h", "1.1.1.1:443", yes},
+		{"public, plain", nil, nil, Input, "h", "1.1.1.1:80", yes},
+		{"public, a port of nobody", nil, nil, Input, "h", "1.1.1.1:8443", yes},
+		{"public, mail", nil, nil, Input, "h", "1.1.1.1:25", PortClosed},
+		{"public, ssh", nil, nil, Webhook, "h", "[2600:1f18::1]:22", PortClosed},
+		{"public, the last well-known port", nil, nil, Input, "h", "1.1.1.1:1023", PortClosed},
+		{"public, no port", nil, nil, Input, "h", "1.1.1.1:0", NotPublic},
+		{"public, a port that a rule opens", rule("1.1.1.0/24", []int{81}, Input), nil, Input, "h", "1.1.1.1:81", yes},
+		{"public, a port that a rule opens for another", rule("1.1.1.0/24", []int{81}, SPEKE), nil, Input, "h", "1.1.1.1:81", PortClosed},
+		{"private", nil, nil, Storage, "h", "10.0.0.1:443", NotPublic},
+		{"private, mail", nil, nil, Storage, "h", "10.0.0.1:25", NotPublic},
+		{"opened", rule("10.0.0.0/24", []int{443}, Storage), nil, Storage, "h", "10.0.0.1:443", yes},
+		{"opened by a prefix with host bits", rule("10.0.0.9/24", []int{443}, Storage), nil, Storage, "h", "10.0.0.1:443", yes},
+		{"other port", rule("10.0.0.0/24", []int{443}, Storage), nil, Storage, "h", "10.0.0.1:80", NotPublic},
+		{"other network", rule("10.0.0.0/24", []int{443}, Storage), nil, Storage, "h", "10.0.1.1:443", NotPublic},
+		{"no port opened", rule("10.0.0.0/24", nil, Storage), nil, Storage, "h", "10.0.0.1:443", NotPublic},
+		{"no purpose opened", rule("10.0.0.0/24", []int{443}), nil, Storage, "h", "10.0.0.1:443", NotPublic},
+		{"mapped", rule("10.0.0.0/24", []int{443}, Storage), nil, Storage, "h", "[::ffff:10.0.0.1]:443", yes},
+		{"mapped rule", rule("::ffff:10.0.0.0/120", []int{443}, Storage), nil, Storage, "h", "10.0.0.1:443", yes},
+		{"mapped, not opened", rule("10.0.0.0/24", []int{443}, Storage), nil, Storage, "h", "[::ffff:127.0.0.1]:443", NotPublic},
+		{"loopback 6", rule("::1/128", []int{9}, Storage), nil, Storage, "h", "[::1]:9", yes},
+		{"zone", rule("fe80::/10", []int{9}, Storage), nil, Storage, "h", "[fe80::1%eth0]:9", yes},
+		{"zone, not opened", nil, nil, Storage, "h", "[fe80::1%eth0]:9", NotPublic},
+		{"all of IPv4 does not open IPv6", rule("0.0.0.0/0", []int{9}, Storage), nil, Storage, "h", "[::1]:9", NotPublic},
+		{"no purpose", rule("0.0.0.0/0", []int{443}, Storage), nil, "", "h", "1.1.1.1:443", NoPurpose},
+		{"unknown purpose", nil, nil, "mail", "h", "1.1.1.1:443", NoPurpose},
+
+		{"restricted to a name", nil, []Restriction{{For: input, Hosts: []string{"media.example"}}}, Input, "media.example", "1.1.1.1:443", yes},
+		{"restricted to a name in capitals", nil, []Restriction{{For: input, Hosts: []string{"Media.Example."}}}, Input, "media.example", "1.1.1.1:443", yes},
+		{"restricted to another name", nil, []Restriction{{For: input, Hosts: []string{"media.example"}}}, Input, "x.media.example", "1.1.1.1:443", Restricted},
+		{"restricted to names below", nil, []Restriction{{For: input, Hosts: []string{"*.example"}}}, Input, "a.b.example", "1.1.1.1:443", yes},
+		{"restricted to names below, not itself", nil, []Restriction{{For: input, Hosts: []string{"*.example"}}}, Input, "example", "1.1.1.1:443", Restricted},
+		{"restricted to names below, not beside", nil, []Restriction{{For: input, Hosts: []string{"*.example"}}}, Input, "badexample", "1.1.1.1:443", Restricted},
+		{"restricted to names, an address", nil, []Restriction{{For: input, Hosts: []string{"*.example"}}}, Input, "1.1.1.1", "1.1.1.1:443", Restricted},
+		{"restricted to an address by name", nil, []Restriction{{For: input, Hosts: []string{"1.1.1.1"}}}, Input, "1.1.1.1", "1.1.1.1:443", yes},
+		{"restricted to an address 6 by name", nil, []Restriction{{For: input, Hosts: []string{"2600:0:0::1"}}}, Input, "[2600::1]", "[2600::1]:443", yes},
+		{"restricted to ports", nil, []Restriction{{For: input, Ports: []int{443}}}, Input, "h", "1.1.1.1:443", yes},
+		{"restricted to other ports", nil, []Restriction{{For: input, Ports: []int{443}}}, Input, "h", "1.1.1.1:8443", Restricted},
+		{"restricted to a network", nil, []Restriction{{For: input, Nets: nets("1.1.0.0/16")}}, Input, "h", "1.1.1.1:443", yes},
+		{"restricted to another network", nil, []Restriction{{For: input, Nets: nets("1.2.0.0/16")}}, Input, "h", "1.1.1.1:443", Restricted},
+		{"all members of one restriction count", nil, []Restriction{{For: input, Hosts: []string{"h"}, Ports: []int{80}}}, Input, "h", "1.1.1.1:443", Restricted},
+		{"one restriction suffices", nil, []Restriction{{For: input, Hosts: []string{"x"}}, {For: input, Ports: []int{443}}}, Input, "h", "1.1.1.1:443", yes},
+		{"restricted for another purpose", nil, []Restriction{{For: []Purpose{SPEKE}, Hosts: []string{"x"}}}, Input, "h", "1.1.1.1:443", yes},
+		{"a restriction opens nothing", nil, []Restriction{{For: input, Nets: nets("10.0.0.0/8")}}, Input, "h", "10.0.0.1:443", NotPublic},
+		{"a restriction opens no port", nil, []Restriction{{For: input, Ports: []int{25}}}, Input, "h", "1.1.1.1:25", PortClosed},
+		{"what a rule opens is restricted too", rule("10.0.0.0/8", []int{443}, Input), []Restriction{{For: input, Hosts: []string{"x"}}}, Input, "h", "10.0.0.1:443", Restricted},
 	}
 	for _, tt := range tests {
-		d, err := New(tt.rules, nil)
+		d, err := New(Options{Rules: tt.rules, Restrictions: tt.restrictions})
 		if err != nil {
 			t.Fatalf("%s: %v", tt.name, err)
 		}
-		if err := d.check(Storage, tt.network, tt.address); (err == nil) != tt.want {
-			t.Errorf("%s: got %v, want allowed %t", tt.name, err, tt.want)
+		host, err := uri.ParseHost(tt.host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := yes
+		if refused, ok := errors.AsType[*Refused](d.check(tt.purpose, host, netip.MustParseAddrPort(tt.address))); ok {
+			got = refused.Why
+		}
+		if got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	d, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.check(Input, uri.Host{}, netip.AddrPort{}) == nil {
+		t.Error("no address is allowed")
+	}
+}
+
+// TestPurposes: what is opened for one purpose is opened for no other.
+func TestPurposes(t *testing.T) {
+	t.Parallel()
+	to := netip.MustParseAddrPort("10.0.0.1:443")
+	for _, mine := range Purposes {
+		d, err := New(Options{Rules: []Rule{{Net: netip.MustParsePrefix("10.0.0.1/32"), Ports: []int{443}, For: []Purpose{mine}}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range Purposes {
+			if err := d.check(p, uri.Host{Name: "h"}, to); (err == nil) != (p == mine) {
+				t.Errorf("opened for %s, dialled for %s: %v", mine, p, err)
+			}
 		}
 	}
 }
@@ -133,7 +206,7 @@ func TestCheck(t *testing.T) {
 func open(t *testing.T, s *httptest.Server, authorities []byte, p Purpose) *Door {
 	t.Helper()
 	to := netip.MustParseAddrPort(s.Listener.Addr().String())
-	d, err := New([]Rule{{Net: netip.PrefixFrom(to.Addr(), 32), Ports: []int{int(to.Port())}, For: []Purpose{p}}}, authorities)
+	d, err := New(Options{Rules: []Rule{{Net: netip.PrefixFrom(to.Addr(), 32), Ports: []int{int(to.Port())}, For: []Purpose{p}}}, Authorities: authorities})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +234,7 @@ func TestClient(t *testing.T) {
 		}
 	}))
 	defer s.Close()
-	closed, err := New(nil, nil)
+	closed, err := New(Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,8 +242,8 @@ func TestClient(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "0.0.0.0", "[::1]", "127.1"} {
 		_, err := get(t, closed.Client(Storage), "http://"+host+":"+port+"/")
 		var refused *Refused
-		var dns *net.DNSError // a name such as 127.1 may not resolve at all
-		if !errors.As(err, &refused) && !errors.As(err, &dns) {
+		var odd *uri.Error
+		if !errors.As(err, &refused) && !errors.As(err, &odd) {
 			t.Errorf("%s: got %v, want a refusal", host, err)
 		}
 	}
@@ -187,19 +260,37 @@ func TestClient(t *testing.T) {
 	}
 }
 
+// TestNoProxy sets everything that makes clients use a proxy, and counts who comes to it.
 func TestNoProxy(t *testing.T) {
-	proxy, err := url.Parse("http://127.0.0.1:1")
-	if err != nil {
-		t.Fatal(err)
+	var came atomic.Int32
+	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { came.Add(1) }))
+	defer proxy.Close()
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "FTP_PROXY", "SOCKS_PROXY"} {
+		t.Setenv(name, proxy.URL)
+		t.Setenv(strings.ToLower(name), proxy.URL)
 	}
-	t.Setenv("HTTP_PROXY", proxy.String())
-	t.Setenv("http_proxy", proxy.String())
-	d, err := New(nil, nil)
-	if err != nil {
-		t.Fatal(err)
+	t.Setenv("NO_PROXY", "")
+	t.Setenv("no_proxy", "")
+	var asked atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked.Add(1) }))
+	defer s.Close()
+	d := open(t, s, nil, Input)
+	if _, err := get(t, d.Client(Input), s.URL); err != nil || asked.Load() != 1 {
+		t.Errorf("%v, and %d requests came", err, asked.Load())
 	}
-	if tr := d.Client(Storage).Transport.(*http.Transport); tr.Proxy != nil {
-		t.Error("the client uses a proxy")
+	for _, u := range []string{"http://media.invalid/", "https://media.invalid/", "http://10.0.0.1/"} {
+		if _, err := get(t, d.Client(Input), u); err == nil {
+			t.Errorf("%s was reached", u)
+		}
+	}
+	if n := came.Load(); n != 0 {
+		t.Errorf("%d requests came to the proxy", n)
+	}
+	// The test would see it: a client that asks the environment is led to the proxy.
+	led := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}
+	defer led.CloseIdleConnections()
+	if _, err := get(t, led, "http://media.invalid/"); err != nil || came.Load() != 1 {
+		t.Errorf("%v, and %d requests came to the proxy", err, came.Load())
 	}
 }
 
@@ -240,20 +331,33 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("%s was taken", file)
 		}
 	}
-	if _, err := New(nil, []byte("hello")); err == nil {
+	if _, err := New(Options{Authorities: []byte("hello")}); err == nil {
 		t.Error("authorities that are none were taken")
 	}
-	for _, r := range []Rule{{}, {Net: netip.MustParsePrefix("::ffff:0:0/90")}} {
-		if _, err := New([]Rule{r}, nil); err == nil {
-			t.Errorf("rule %v was taken", r.Net)
+	for _, r := range []Rule{{}, {Net: netip.MustParsePrefix("::ffff:0:0/90")}, {Net: netip.MustParsePrefix("10.0.0.0/8"), For: []Purpose{"mail"}}} {
+		if _, err := New(Options{Rules: []Rule{r}}); err == nil {
+			t.Errorf("rule %v was taken", r)
 		}
+	}
+	for _, r := range []Restriction{
+		{}, {Ports: []int{443}}, {For: []Purpose{Input}}, {For: []Purpose{"mail"}, Ports: []int{443}}, {For: []Purpose{Input}, Hosts: []string{""}},
+		{For: []Purpose{Input}, Hosts: []string{"*"}}, {For: []Purpose{Input}, Hosts: []string{"*.10.0.0.1"}}, {For: []Purpose{Input}, Hosts: []string{"a.*"}},
+		{For: []Purpose{Input}, Hosts: []string{"127.1"}}, {For: []Purpose{Input}, Hosts: []string{"http://a"}}, {For: []Purpose{Input}, Hosts: []string{"a:80"}},
+		{For: []Purpose{Input}, Nets: []netip.Prefix{{}}},
+	} {
+		if _, err := New(Options{Restrictions: []Restriction{r}}); err == nil {
+			t.Errorf("restriction %v was taken", r)
+		}
+	}
+	if _, err := New(Options{Rate: -1}); err == nil {
+		t.Error("a negative rate was taken")
 	}
 }
 
 // TestDialContext shows that a cancelled request ends while it dials.
 func TestDialContext(t *testing.T) {
 	t.Parallel()
-	d, err := New(nil, nil)
+	d, err := New(Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

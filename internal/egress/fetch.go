@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"time"
+
+	"darkroom/internal/uri"
 )
 
 // FetchTimeout is how long a Fetch may take, from the name's resolution to the last byte.
@@ -21,14 +22,12 @@ func (d *Door) Fetch(ctx context.Context, p Purpose, address string, limit int64
 }
 
 func (d *Door) fetch(ctx context.Context, p Purpose, address string, limit int64, timeout time.Duration) ([]byte, error) {
-	u, err := url.Parse(address)
-	switch {
-	case err != nil:
-		return nil, errors.New("fetch: the URL is malformed")
-	case u.Scheme != "https" || u.Opaque != "" || u.Hostname() == "":
+	u, err := uri.Parse(address)
+	if err != nil {
+		return nil, fmt.Errorf("fetch: the URL cannot be used: %w", err)
+	}
+	if u.Scheme != "https" {
 		return nil, errors.New("fetch: the URL is not an https one")
-	case u.User != nil:
-		return nil, errors.New("fetch: the URL holds credentials")
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()

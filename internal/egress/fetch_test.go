@@ -93,9 +93,9 @@ func TestFetch(t *testing.T) {
 	}
 	for _, address := range []string{
 		"", "http" + strings.TrimPrefix(s.URL, "https"), plain.URL, strings.TrimPrefix(s.URL, "https:"), "https:", "https://", "https:///full", "https:full", "file:///etc/hostname",
-		"https://user:pass@" + s.Listener.Addr().String() + "/full", "https://%zz", "unix:///run/x",
+		"https://user:hush@" + s.Listener.Addr().String() + "/full", "https://%zz", "unix:///run/x",
 	} {
-		if got, err := d.Fetch(t.Context(), OIDC, address, limit); err == nil || got != nil || strings.Contains(err.Error(), "pass") {
+		if got, err := d.Fetch(t.Context(), OIDC, address, limit); err == nil || got != nil || strings.Contains(err.Error(), "hush") {
 			t.Errorf("%s: got %q, %v", address, got, err)
 		}
 	}
@@ -105,7 +105,7 @@ func TestFetch(t *testing.T) {
 	if _, err := d.Fetch(t.Context(), Input, s.URL+"/full", limit); !isRefused(err) {
 		t.Errorf("another purpose: got %v, want a refusal", err)
 	}
-	closed, err := New(nil, authority)
+	closed, err := New(Options{Authorities: authority})
 	if err != nil {
 		t.Fatal(err)
 	}

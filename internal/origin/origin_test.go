@@ -188,9 +188,9 @@ func TestRedirect(t *testing.T) {
 		{"see other", 303, "/film.mp4", ErrUnsupported},
 		{"temporary", 307, "/film.mp4", ErrUnsupported},
 		{"nowhere", 302, "", ErrUnsupported},
-		{"another scheme", 302, "file:///etc/passwd", ErrURL},
-		{"gopher", 301, "gopher://127.0.0.1:25/x", ErrURL},
-		{"credentials", 302, "http://me:pw@127.0.0.1/film.mp4", ErrURL},
+		{"another scheme", 302, "file:///etc/passwd", ErrDisallowed},
+		{"gopher", 301, "gopher://127.0.0.1:25/x", ErrDisallowed},
+		{"credentials", 302, "http://me:pw@127.0.0.1/film.mp4", ErrUnsupported},
 		{"malformed", 302, "http://[::1/", ErrUnsupported},
 		{"endless", 302, "/" + strings.Repeat("a", MaxURL+1), ErrUnsupported},
 	} {
