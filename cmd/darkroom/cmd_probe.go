@@ -48,7 +48,7 @@ func probe(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	found, err := e.worker(nil, store, slog.New(slog.DiscardHandler), time.Hour).Probe(ctx, store, in, webSchemes)
+	found, err := e.worker(nil, store, slog.New(slog.DiscardHandler), time.Hour).Probe(ctx, store, in, inputSchemes)
 	var failed *job.Error
 	if errors.As(err, &failed) {
 		fmt.Fprintf(stderr, "error %d: %s\n", failed.Code, about(rest[0], in, failed.Message))
@@ -96,12 +96,12 @@ func about(name string, in plan.Input, message string) string {
 	return strings.NewReplacer(in.URI(), name, "Check the bucket and the key.", "Check its path.").Replace(message)
 }
 
-// webSchemes are read by the commands that need no server: who runs them decides.
-var webSchemes = []string{"http", "https"}
+// inputSchemes are read by the commands that need no server: who runs them decides.
+var inputSchemes = []string{"s3", "http", "https"}
 
 // probeStore finds where a file or an object is.
 func probeStore(name string, dirs buckets, data string) (plan.Input, blob.Store, error) {
-	for _, scheme := range webSchemes {
+	for _, scheme := range inputSchemes[1:] { // of web servers
 		if strings.HasPrefix(name, scheme+"://") {
 			in, err := plan.ParseInput(name)
 			if err != nil {

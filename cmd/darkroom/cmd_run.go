@@ -93,7 +93,7 @@ func runJob(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	started := time.Now()
 	e.worker(control, store, log, barInterval).Do(ctx, &lease.Lease{
 		TaskID: "run", JobID: "run", Attempt: 1, Settings: encoded, Started: started, Deadline: started.Add(oneJobLease),
-		Credentials: lease.Credentials{Schemes: webSchemes},
+		Credentials: lease.Credentials{Schemes: inputSchemes},
 	})
 	bar.end()
 	return report(ctx, control.result, *asJSON, time.Since(started), stdout, stderr)

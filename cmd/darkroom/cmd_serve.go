@@ -26,6 +26,7 @@ import (
 	"darkroom/internal/audit"
 	"darkroom/internal/certificate"
 	"darkroom/internal/config"
+	"darkroom/internal/egress"
 	"darkroom/internal/gateway"
 	"darkroom/internal/iamapi"
 	"darkroom/internal/identity"
@@ -107,7 +108,8 @@ type server struct {
 	denials   *explainer
 	queue     *queue.Queue
 	probes    *queue.Probes
-	welcome   welcome
+	egress    egress.Options // for the workers
+	dials     *dials
 	gateway   *gateway.Gateway
 	objects   io.Closer
 	worker    *localWorker
@@ -142,7 +144,18 @@ func (s *server) open(ctx context.Context) error {
 	// The object store locks the directory: from here on nobody else uses it.
 	accounts := accountIDs(cfg)
 	ring := &keyring{region: cfg.Region}
-	objects, err := openObjects(cfg, accounts, master, ring)
+	if s.egress, err = egressOptions(cfg.Egress); err != nil {
+		return err
+	}
+	s.probes = queue.NewProbes()
+	s.dials = &dials{region: cfg.Region, probes: s.probes}
+	own := s.egress
+	own.Record = s.dials.record
+	door, err := egress.New(own)
+	if err != nil {
+		return err
+	}
+	objects, err := openObjects(cfg, accounts, master, ring, door)
 	if err != nil {
 		return err
 	}
@@ -165,6 +178,10 @@ func (s *server) open(ctx context.Context) error {
 		Region: cfg.Region, Credentials: creds, Log: s.log,
 		Retention: time.Duration(cfg.RetentionDays) * 24 * time.Hour,
 	})
+	s.dials.queue = s.queue
+	if err := s.dials.open(context.Background(), s.queue.Audit); err != nil {
+		return err
+	}
 	if err := s.queue.Void(context.Background()); err != nil {
 		return fmt.Errorf("take back the leases of an earlier run: %w", err)
 	}
@@ -175,10 +192,6 @@ func (s *server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if s.welcome.Egress, s.welcome.Authorities, err = egressRules(cfg.Egress); err != nil {
-		return err
-	}
-	s.probes = queue.NewProbes()
 	s.worker = newLocalWorker(s)
 	mediaconvert, err := api.New(api.Options{
 		Queue: s.queue, Roles: people, Certificates: s.certificates, Region: cfg.Region, Throttle: api.Throttle(cfg.Throttle), TokenKey: tokens, QueueCreated: s.created,
@@ -204,11 +217,7 @@ func (s *server) open(ctx context.Context) error {
 	if s.denials, err = newExplainer(master); err != nil {
 		return err
 	}
-	verify, err := tokenVerifier(cfg)
-	if err != nil {
-		return err
-	}
-	if s.sts, err = stsapi.New(stsapi.Options{Directory: people, Verify: verify, Explain: s.denials.open}); err != nil {
+	if s.sts, err = stsapi.New(stsapi.Options{Directory: people, Verify: tokenVerifier(door), Explain: s.denials.open}); err != nil {
 		return err
 	}
 	if s.kms, err = kmsapi.New(kmsapi.Options{Keys: s.keys, Region: cfg.Region}); err != nil {

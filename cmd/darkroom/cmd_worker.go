@@ -32,8 +32,7 @@ type hello struct {
 
 // welcome is what the control plane tells a worker: where it may dial for inputs.
 type welcome struct {
-	Egress      []egress.Rule `json:"egress,omitempty"`
-	Authorities []byte        `json:"authorities,omitempty"` // PEM
+	Egress egress.Options `json:"egress"`
 }
 
 // collectAt is how much garbage, in percent of what is in use, the worker lets stand. What it holds is a few large buffers: to collect more
@@ -86,7 +85,8 @@ func workerMain(ctx context.Context, args []string, _, stderr io.Writer) error {
 	if err := json.Unmarshal(text, &w); err != nil {
 		return fmt.Errorf("read what the control plane says: %w", err)
 	}
-	door, err := egress.New(w.Egress, w.Authorities)
+	w.Egress.Record = tell(client)
+	door, err := egress.New(w.Egress)
 	if err != nil {
 		return err
 	}

@@ -133,13 +133,9 @@ var _ interface {
 } = gate{}
 
 // tokenVerifier verifies the tokens of OpenID Connect providers, whose keys are fetched through egress.
-func tokenVerifier(cfg config.Config) (func(ctx context.Context, issuer string, audiences []string, token string) (oidc.Claims, error), error) {
-	door, err := newEgress(cfg.Egress)
-	if err != nil {
-		return nil, err
-	}
+func tokenVerifier(door *egress.Door) func(ctx context.Context, issuer string, audiences []string, token string) (oidc.Claims, error) {
 	keys := oidc.NewKeys(func(ctx context.Context, url string) ([]byte, error) {
 		return door.Fetch(ctx, egress.OIDC, url, oidc.MaxKeySet)
 	}, time.Now)
-	return keys.Verify, nil
+	return keys.Verify
 }

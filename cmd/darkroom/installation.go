@@ -66,7 +66,11 @@ func openRoot(cfg config.Config, prompt string) (root.Root, error) {
 		}
 		return root.NewPassphrase(root.PassphraseTerminal(os.Stdin, os.Stderr, prompt), rand.Reader), nil
 	}
-	door, err := newEgress(cfg.Egress)
+	way, err := egressOptions(cfg.Egress)
+	if err != nil {
+		return nil, err
+	}
+	door, err := egress.New(way)
 	if err != nil {
 		return nil, err
 	}

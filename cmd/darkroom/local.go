@@ -35,7 +35,7 @@ type engineFlags struct {
 
 // newEngine finds the programs, tries the sandbox and asks ffmpeg what it can do.
 func newEngine(ctx context.Context, f engineFlags) (*engine, error) {
-	door, err := egress.New(nil, nil)
+	door, err := egress.New(egress.Options{})
 	if err != nil {
 		return nil, err
 	}

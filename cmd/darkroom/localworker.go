@@ -83,7 +83,7 @@ func (w *localWorker) once(ctx context.Context) error {
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
 	served := make(chan error, 1)
 	go func() {
-		served <- workerapi.Serve(serving, child.Conn, workerapi.Handler(w.server.queue, w.server.probes, w.hello, w.server.gateway.InternalHandler(), w.server.log))
+		served <- workerapi.Serve(serving, child.Conn, workerapi.Handler(w.server.queue, w.server.probes, w.server.dials, w.hello, w.server.gateway.InternalHandler(), w.server.log))
 	}()
 	select {
 	case <-child.Done():
@@ -124,7 +124,7 @@ func (w *localWorker) hello(_ context.Context, name string, capabilities json.Ra
 		close(w.ready)
 	}
 	w.server.log.Info("worker ready", "worker", name, "engine", h.Capabilities.Engine, "lacks", h.Capabilities.Missing)
-	return json.Marshal(w.server.welcome)
+	return json.Marshal(welcome{w.server.egress})
 }
 
 func (w *localWorker) capabilities() plan.Capabilities {

@@ -3,13 +3,11 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -40,7 +38,7 @@ type objects struct {
 
 // openObjects opens the stores of accounts, the main one first. The embedded store of the main account locks the data directory in both cases, so
 // that two servers never share it.
-func openObjects(cfg config.Config, accounts []string, master secret.Bytes, keys dir.Keys) (*objects, error) {
+func openObjects(cfg config.Config, accounts []string, master secret.Bytes, keys dir.Keys, door *egress.Door) (*objects, error) {
 	o := &objects{byAccount: make(map[string]blob.Store)}
 	for i, account := range accounts {
 		at := filepath.Join(cfg.Data, objectsDir)
@@ -67,7 +65,7 @@ func openObjects(cfg config.Config, accounts []string, master secret.Bytes, keys
 		}
 	}
 	if cfg.S3.Endpoint != "" {
-		external, roles, err := externalStore(cfg)
+		external, roles, err := externalStore(cfg, door)
 		if err != nil {
 			return nil, errors.Join(err, o.Close())
 		}
@@ -120,11 +118,7 @@ func (o *objects) Close() error {
 	return err
 }
 
-func externalStore(cfg config.Config) (blob.Store, *s3.Roles, error) {
-	door, err := newEgress(cfg.Egress)
-	if err != nil {
-		return nil, nil, err
-	}
+func externalStore(cfg config.Config, door *egress.Door) (blob.Store, *s3.Roles, error) {
 	root, err := identity.ReadCredentials(cfg.S3.CredentialsFile)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read s3.credentials_file: %w", err)
@@ -171,34 +165,6 @@ func staticCredentials(root identity.Root) func(context.Context) (s3.Credentials
 	}
 }
 
-// newEgress opens the addresses of the configuration.
-func newEgress(c config.Egress) (*egress.Door, error) {
-	rules, authorities, err := egressRules(c)
-	if err != nil {
-		return nil, err
-	}
-	return egress.New(rules, authorities)
-}
-
-func egressRules(c config.Egress) (rules []egress.Rule, authorities []byte, err error) {
-	for i, a := range c.Allow {
-		net, err := netip.ParsePrefix(a.Net)
-		if err != nil {
-			return nil, nil, fmt.Errorf("egress.allow[%d].net: %w", i, err)
-		}
-		r := egress.Rule{Net: net, Ports: a.Ports}
-		for _, p := range a.For {
-			r.For = append(r.For, egress.Purpose(p))
-		}
-		rules = append(rules, r)
-	}
-	if _, err := egress.New(rules, nil); err != nil {
-		return nil, nil, err
-	}
-	authorities, err = egress.ReadAuthorities(c.CAFile)
-	return rules, authorities, err
-}
-
 // serverStore reaches the objects of a running server as its account root.
 func serverStore(data string) (blob.Store, error) {
 	e, abs, err := readEndpoint(data)
@@ -209,14 +175,32 @@ func serverStore(data string) (blob.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := &http.Transport{ForceAttemptHTTP2: true}
-	if pem, err := os.ReadFile(filepath.Join(abs, tlsDir, pki.CertificateFile)); err == nil {
-		pool := x509.NewCertPool()
-		pool.AppendCertsFromPEM(pem)
-		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+	door, err := serverDoor(e, abs)
+	if err != nil {
+		return nil, err
 	}
 	return s3.New(s3.Options{
-		Endpoint: e.URL, Region: e.Region, PathStyle: true, Credentials: staticCredentials(root), Client: &http.Client{Transport: transport},
+		Endpoint: e.URL, Region: e.Region, PathStyle: true, Credentials: staticCredentials(root), Client: door.Client(egress.Storage),
+	})
+}
+
+// serverDoor leads to a server of this machine and nowhere else that is not public.
+func serverDoor(e endpoint, data string) (*egress.Door, error) {
+	u, err := url.Parse(e.URL)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", endpointFile, err)
+	}
+	at, err := netip.ParseAddrPort(u.Host)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", endpointFile, err)
+	}
+	authority, err := egress.ReadAuthorities(filepath.Join(data, tlsDir, pki.CertificateFile))
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // without TLS there is none
+		return nil, err
+	}
+	return egress.New(egress.Options{
+		Rules:       []egress.Rule{{Net: netip.PrefixFrom(at.Addr(), at.Addr().BitLen()), Ports: []int{int(at.Port())}, For: []egress.Purpose{egress.Storage}}},
+		Authorities: authority,
 	})
 }
 

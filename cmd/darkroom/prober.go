@@ -44,7 +44,7 @@ func (p *prober) probe(ctx context.Context, caller iam.Principal, in plan.Input,
 	}
 	defer p.revoke(c.AccessKeyID)
 	c.Schemes = schemes
-	answer, err := p.probes.Do(ctx, lease.Probe{URI: in.URI(), Credentials: c})
+	answer, err := p.probes.Do(ctx, lease.Probe{URI: in.URI(), Caller: caller.ARN, Credentials: c})
 	switch {
 	case err != nil:
 		return nil, err

@@ -54,7 +54,8 @@ func allowed(p *types.Policy, uri string) bool {
 	return false
 }
 
-// Schemes returns those of "http" and "https" that the policy of an account allows inputs to have, also after a redirect.
+// Schemes returns those of "s3", "http" and "https" that the policy of an account allows inputs to have: also after a redirect, and where one input names
+// another.
 func (s *Service) Schemes(ctx context.Context, account string) ([]string, error) {
 	p, err := s.policy(ctx, account)
 	if err != nil {
@@ -64,7 +65,7 @@ func (s *Service) Schemes(ctx context.Context, account string) ([]string, error)
 }
 
 func schemes(p *types.Policy) []string {
-	return slices.DeleteFunc([]string{"http", "https"}, func(s string) bool { return !allowed(p, s+":") })
+	return slices.DeleteFunc([]string{"s3", "http", "https"}, func(s string) bool { return !allowed(p, s+":") })
 }
 
 // InputsAllowed says whether the policy of an account allows the inputs of a job now. It is asked when a job is submitted, and again when it

@@ -86,7 +86,7 @@ func TestProbe(t *testing.T) {
 			t.Errorf("%s: %d %s", c.files, resp.StatusCode, body)
 		}
 	}
-	if diff := cmp.Diff([]string{"https"}, asked["https://host/x"]); diff != "" || asked["http://host/x"] != nil {
+	if diff := cmp.Diff([]string{"s3", "https"}, asked["https://host/x"]); diff != "" || asked["http://host/x"] != nil {
 		t.Errorf("schemes: %s; asked %v", diff, asked)
 	}
 }

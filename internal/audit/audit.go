@@ -1,4 +1,4 @@
-// Package audit is the record of who asked for what, and whether it was granted.
+// Package audit is the record of who asked for what and whether it was granted, and of every connection to the outside.
 package audit
 
 import (
@@ -13,6 +13,10 @@ type Outcome string
 const (
 	Granted Outcome = "granted"
 	Denied  Outcome = "denied"
+	// Of a connection: it is about to be made, it was made, it could not be made.
+	Intended  Outcome = "intended"
+	Connected Outcome = "connected"
+	Failed    Outcome = "failed"
 )
 
 // Record is one decision. It holds no secret and nothing of a body.
@@ -28,6 +32,15 @@ type Record struct {
 	Resources   []string
 	Outcome     Outcome
 	Reason      string // why it was refused: a kind of error, never its text
+	Dial        *Dial  `json:",omitempty"` // of a connection to the outside
+}
+
+// Dial is a connection to the outside: what for, to whom as it was asked for, and the address behind that name.
+type Dial struct {
+	Purpose string
+	Host    string
+	Address string `json:",omitempty"` // empty when the host was refused before it was resolved
+	Port    int
 }
 
 // RingSize is how many refusals without a known principal are kept. They are sampled, so that a flood cannot fill a disk.

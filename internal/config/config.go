@@ -65,17 +65,28 @@ type S3 struct {
 	STSEndpoint     string `yaml:"sts_endpoint"`     // URL, like Endpoint; empty: Endpoint
 }
 
-// Egress is where outgoing connections may go beyond public addresses.
+// Egress is where outgoing connections may go. The zero value opens public addresses for every purpose: ports 80, 443, and those from 1024.
 type Egress struct {
-	Allow  []Allow `yaml:"allow"`
-	CAFile string  `yaml:"ca_file"` // PEM; authorities beside those of the system
+	Allow    []Allow    `yaml:"allow"`
+	Restrict []Restrict `yaml:"restrict"`
+	CAFile   string     `yaml:"ca_file"` // PEM; authorities beside those of the system
+	Rate     int64      `yaml:"rate"`    // bytes a second that each connection may take in; 0: no limit
 }
 
-// Allow opens private addresses for some purposes.
+// Allow opens private addresses for some purposes, and ports of public ones that are closed.
 type Allow struct {
 	Net   string   `yaml:"net"`   // CIDR
 	Ports []int    `yaml:"ports"` // at least one
 	For   []string `yaml:"for"`   // at least one of Purposes
+}
+
+// Restrict narrows what connections for some purposes may reach, opened by Allow or not: one with a Restrict for its purpose must be admitted by one of
+// them. Each admits what all of its members that are given admit.
+type Restrict struct {
+	For   []string `yaml:"for"`   // at least one of Purposes
+	Hosts []string `yaml:"hosts"` // names as they are asked for: media.example.com, or *.example.com for every name below it; or addresses
+	Nets  []string `yaml:"nets"`  // CIDR, of the addresses behind the names
+	Ports []int    `yaml:"ports"`
 }
 
 // Throttle is how many requests to the MediaConvert API each account may make. The zero value throttles nothing.

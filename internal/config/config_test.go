@@ -61,7 +61,11 @@ egress:
     - net: fd00::/8
       ports: [443]
       for: [storage]
+  restrict:
+    - {for: [input], hosts: [media.example.org, "*.cdn.example.org"], ports: [443]}
+    - {for: [speke, webhook], nets: [192.0.2.0/24]}
   ca_file: /etc/darkroom/ca.pem
+  rate: 10000000
 worker:
   concurrency: 3
 retention_days: 7
@@ -86,7 +90,12 @@ func fullConfig() Config {
 				{Net: "10.1.0.0/16", Ports: []int{443, 8443}, For: []string{"input", "speke"}},
 				{Net: "fd00::/8", Ports: []int{443}, For: []string{"storage"}},
 			},
+			Restrict: []Restrict{
+				{For: []string{"input"}, Hosts: []string{"media.example.org", "*.cdn.example.org"}, Ports: []int{443}},
+				{For: []string{"speke", "webhook"}, Nets: []string{"192.0.2.0/24"}},
+			},
 			CAFile: "/etc/darkroom/ca.pem",
+			Rate:   10000000,
 		},
 		Worker: Worker{Concurrency: 3},
 	}
@@ -296,6 +305,18 @@ func TestReadRefusesValues(t *testing.T) {
 		{"root: {kind: kms, kms: {key: k}}", "root.kms.credentials_file", ""},
 		{"root: {kind: kms, kms: {key: k, credentials_file: c, region: '!'}}", "root.kms.region", "!"},
 		{"root: {kind: kms, kms: {key: k, credentials_file: c, endpoint: 'http://h'}}", "root.kms.endpoint", "http://h"},
+		{"egress: {restrict: [{for: [input]}]}", "egress.restrict[0]", ""},
+		{"egress: {restrict: [{hosts: [a.example]}]}", "egress.restrict[0].for", ""},
+		{"egress: {restrict: [{for: [mail], hosts: [a.example]}]}", "egress.restrict[0].for", "mail"},
+		{"egress: {restrict: [{for: [input], hosts: ['*']}]}", "egress.restrict[0].hosts[0]", "*"},
+		{"egress: {restrict: [{for: [input], hosts: ['127.1']}]}", "egress.restrict[0].hosts[0]", "127.1"},
+		{"egress: {restrict: [{for: [input], hosts: [a.example, 'a.*']}]}", "egress.restrict[0].hosts[1]", "a.*"},
+		{"egress: {restrict: [{for: [input], hosts: ['https://a.example']}]}", "egress.restrict[0].hosts[0]", "https://a.example"},
+		{"egress: {restrict: [{for: [input], hosts: ['*.10.0.0.1']}]}", "egress.restrict[0].hosts[0]", "*.10.0.0.1"},
+		{"egress: {restrict: [{for: [input], nets: [10.0.0.1/8]}]}", "egress.restrict[0].nets[0]", "10.0.0.1/8"},
+		{"egress: {restrict: [{for: [input], ports: [0]}]}", "egress.restrict[0].ports", "0"},
+		{"egress: {rate: -1}", "egress.rate", "-1"},
+		{"egress: {rate: 100}", "egress.rate", "100"},
 		{"worker: {concurrency: -1}", "worker.concurrency", "-1"},
 		{"worker: {concurrency: 257}", "worker.concurrency", "257"},
 		{"retention_days: -1", "retention_days", "-1"},
@@ -457,7 +478,7 @@ func TestEveryFlagIsAKey(t *testing.T) {
 			t.Errorf("flag --%s has no key", f.Name)
 		}
 	})
-	if want := len(keys) - 2; count != want { // accounts and egress.allow are lists of maps
+	if want := len(keys) - 3; count != want { // accounts, egress.allow and egress.restrict are lists of maps
 		t.Errorf("got %d flags for %d keys", count, want)
 	}
 	if durations != 1 {

@@ -69,6 +69,7 @@ func (c *Config) addFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.S3.STSEndpoint, "s3-sts-endpoint", c.S3.STSEndpoint, "`URL` of its STS, if that is another")
 	c.Root.addFlags(fs)
 	fs.StringVar(&c.Egress.CAFile, "egress-ca-file", c.Egress.CAFile, "PEM `FILE` of more authorities for outgoing connections")
+	fs.Int64Var(&c.Egress.Rate, "egress-rate", c.Egress.Rate, "`BYTES` a second that each outgoing connection may take in; 0 is no limit")
 	fs.Float64Var(&c.Throttle.Rate, "throttle-rate", c.Throttle.Rate, "requests a second that each account may make; 0 is no limit")
 	fs.IntVar(&c.Throttle.Burst, "throttle-burst", c.Throttle.Burst, "requests at once after a rest")
 	fs.IntVar(&c.RetentionDays, "retention-days", c.RetentionDays, "days that finished jobs are kept; 0 is for ever")

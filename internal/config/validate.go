@@ -10,10 +10,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"darkroom/internal/uri"
 )
 
-// Purposes are what an Egress.Allow can be for.
-var Purposes = []string{"input", "speke", "oidc", "webhook", "kms", "storage"}
+// Purposes are what an Allow and a Restrict can be for.
+var Purposes = []string{"input", "caption", "image", "font", "lut", "esam", "speke", "oidc", "webhook", "kms", "storage"}
 
 // What Config.FIPS asks for, beside nothing.
 const (
@@ -31,6 +33,8 @@ const (
 	MaxGuardRails = 5
 	// MaxRate is the largest throttle.rate and throttle.burst.
 	MaxRate = 1_000_000
+	// MinEgressRate is the smallest egress.rate, in bytes a second: less is given up as too slow.
+	MinEgressRate = 64 << 10
 	// MaxRetentionDays is a hundred years.
 	MaxRetentionDays = 36525
 )
@@ -101,6 +105,14 @@ func (c Config) Validate() error {
 		if err := a.validate(fmt.Sprintf("egress.allow[%d]", i)); err != nil {
 			return err
 		}
+	}
+	for i, r := range c.Egress.Restrict {
+		if err := r.validate(fmt.Sprintf("egress.restrict[%d]", i)); err != nil {
+			return err
+		}
+	}
+	if n := c.Egress.Rate; n < 0 || n > 0 && n < MinEgressRate {
+		return &Error{"egress.rate", strconv.FormatInt(n, 10), fmt.Sprintf("0, or at least %d", MinEgressRate)}
 	}
 	if n := c.RetentionDays; n < 0 || n > MaxRetentionDays {
 		return &Error{"retention_days", strconv.Itoa(n), fmt.Sprintf("a number from 0 to %d", MaxRetentionDays)}
@@ -223,15 +235,51 @@ func (a Allow) validate(key string) error {
 	if len(a.Ports) == 0 {
 		return &Error{key + ".ports", "", "at least one port"}
 	}
-	for _, port := range a.Ports {
+	if err := validatePorts(key, a.Ports); err != nil {
+		return err
+	}
+	return validatePurposes(key, a.For)
+}
+
+func (r Restrict) validate(key string) error {
+	if len(r.Hosts) == 0 && len(r.Nets) == 0 && len(r.Ports) == 0 {
+		return &Error{key, "", "hosts, nets or ports"}
+	}
+	for i, h := range r.Hosts {
+		name, below := strings.CutPrefix(h, "*.")
+		if a, err := netip.ParseAddr(name); err == nil && a.Is6() {
+			name = "[" + name + "]"
+		}
+		if host, err := uri.ParseHost(name); err != nil || below && host.Addr.IsValid() {
+			return &Error{fmt.Sprintf("%s.hosts[%d]", key, i), h, "a name such as media.example.com, or *.example.com, or an address"}
+		}
+	}
+	for i, n := range r.Nets {
+		p, err := netip.ParsePrefix(n)
+		if err != nil || p != p.Masked() {
+			return &Error{fmt.Sprintf("%s.nets[%d]", key, i), n, "a network such as 10.1.0.0/16"}
+		}
+	}
+	if err := validatePorts(key, r.Ports); err != nil {
+		return err
+	}
+	return validatePurposes(key, r.For)
+}
+
+func validatePorts(key string, ports []int) error {
+	for _, port := range ports {
 		if port < 1 || port > 65535 {
 			return &Error{key + ".ports", strconv.Itoa(port), "ports from 1 to 65535"}
 		}
 	}
-	if len(a.For) == 0 {
+	return nil
+}
+
+func validatePurposes(key string, purposes []string) error {
+	if len(purposes) == 0 {
 		return &Error{key + ".for", "", "at least one of " + strings.Join(Purposes, ", ")}
 	}
-	for _, purpose := range a.For {
+	for _, purpose := range purposes {
 		if !slices.Contains(Purposes, purpose) {
 			return &Error{key + ".for", purpose, strings.Join(Purposes, ", ")}
 		}

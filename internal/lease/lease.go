@@ -41,7 +41,7 @@ type Credentials struct {
 	SecretAccessKey secret.Bytes `json:"-"` // carried by the worker API's own encoding, never by a log
 	SessionToken    secret.Bytes `json:"-"`
 	Expiry          time.Time    `json:"expiry"`
-	// Schemes are the schemes, "http" and "https", of the inputs that may be read outside the object store, also after a redirect.
+	// Schemes are the schemes, of "s3", "http" and "https", that inputs may be read by: also after a redirect, and where one input names another.
 	Schemes []string `json:"schemes,omitempty"`
 }
 
@@ -83,6 +83,7 @@ type Failure struct {
 type Probe struct {
 	ID          string      `json:"id"`
 	URI         string      `json:"uri"` // s3, http or https
+	Caller      string      `json:"-"`   // the ARN of who asks, for the audit trail
 	Credentials Credentials `json:"credentials"`
 }
 
@@ -90,6 +91,26 @@ type Probe struct {
 type Probed struct {
 	Error *Failure        `json:"error,omitempty"`
 	Found json.RawMessage `json:"found,omitempty"` // plan.Found
+}
+
+// Dial is a connection that a worker makes for a task or a probe, as the control plane records it. Its words are those of package egress.
+type Dial struct {
+	TaskID  string `json:"taskId,omitempty"`
+	Epoch   int64  `json:"epoch,omitempty"`
+	ProbeID string `json:"probeId,omitempty"`
+	Purpose string `json:"purpose"`
+	Host    string `json:"host"`              // as it was asked for
+	Address string `json:"address,omitempty"` // empty when the host was refused before it was resolved
+	Port    int    `json:"port"`
+	Outcome string `json:"outcome"`
+	Why     string `json:"why,omitempty"`
+}
+
+// Witness records the connections of workers.
+type Witness interface {
+	// Dialled records one, before it is made and when it is known what became of it. An error says that it must not be made; ErrLost: its task or
+	// probe is no longer the worker's.
+	Dialled(ctx context.Context, d Dial) error
 }
 
 // Prober hands probes to workers.

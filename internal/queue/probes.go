@@ -74,6 +74,16 @@ func (p *Probes) Do(ctx context.Context, of lease.Probe) (lease.Probed, error) {
 	}
 }
 
+// Find returns the probe that somebody waits for under an id.
+func (p *Probes) Find(id string) (lease.Probe, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if mine := p.open[id]; mine != nil {
+		return mine.Probe, true
+	}
+	return lease.Probe{}, false
+}
+
 // NextProbe implements lease.Prober.
 func (p *Probes) NextProbe(ctx context.Context, _ string) (*lease.Probe, error) {
 	select {

@@ -323,6 +323,16 @@ func (q *Queue) Report(ctx context.Context, l *lease.Lease, p lease.Progress) (t
 	return deadline, err
 }
 
+// Holder returns the job whose lease a worker has under an epoch; nil when nobody has it. The job must not be changed.
+func (q *Queue) Holder(taskID string, epoch int64) *job.Job {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if h := q.held[key{taskID, epoch}]; h != nil {
+		return h.job
+	}
+	return nil
+}
+
 // Wait implements lease.Control.
 func (q *Queue) Wait(ctx context.Context, l *lease.Lease) error {
 	q.mu.Lock()

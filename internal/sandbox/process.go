@@ -188,7 +188,7 @@ func (p *Process) setUp(ctx context.Context, spec Spec, config initConfig, uid i
 	defer control.within(ctx)()
 	var listener net.Listener
 	var err error
-	if p.server, err = newServer(spec.Inputs); err != nil {
+	if p.server, err = newServer(ctx, spec.Inputs); err != nil {
 		return err
 	}
 	if config.Network && !config.Listen {

@@ -47,7 +47,8 @@ type server struct {
 	closed bool
 }
 
-func newServer(sources []Source) (*server, error) {
+// newServer makes a server whose sources are read under the values of ctx, and until close.
+func newServer(ctx context.Context, sources []Source) (*server, error) {
 	s := &server{token: rand.Text()}
 	for i, source := range sources {
 		size := source.Size()
@@ -56,7 +57,7 @@ func newServer(sources []Source) (*server, error) {
 		}
 		s.inputs = append(s.inputs, newInput(source, size))
 	}
-	s.base, s.cancel = context.WithCancel(context.Background())
+	s.base, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.http = &http.Server{
 		Handler: http.HandlerFunc(s.read), ReadHeaderTimeout: headerTimeout, MaxHeaderBytes: maxHeaderBytes,
 		BaseContext: func(net.Listener) context.Context { return s.base },

@@ -123,7 +123,7 @@ func TestRanges(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s, err := newServer([]Source{memory{size: 1}, memory{size: tt.size}})
+			s, err := newServer(t.Context(), []Source{memory{size: 1}, memory{size: tt.size}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -161,7 +161,7 @@ func TestRanges(t *testing.T) {
 
 func TestServerRefuses(t *testing.T) {
 	t.Parallel()
-	s, err := newServer([]Source{memory{size: 10}})
+	s, err := newServer(t.Context(), []Source{memory{size: 10}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestSourceFailures(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s, err := newServer([]Source{tt.source})
+			s, err := newServer(t.Context(), []Source{tt.source})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -295,7 +295,7 @@ func TestSourceFailures(t *testing.T) {
 func TestAbandonedRead(t *testing.T) {
 	t.Parallel()
 	closed := make(chan struct{})
-	s, err := newServer([]Source{endless{closed: closed}})
+	s, err := newServer(t.Context(), []Source{endless{closed: closed}})
 	if err != nil {
 		t.Fatal(err)
 	}

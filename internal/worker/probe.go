@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"darkroom/internal/blob"
+	"darkroom/internal/egress"
 	"darkroom/internal/ffmpeg"
 	"darkroom/internal/job"
 	"darkroom/internal/lease"
@@ -44,6 +45,7 @@ func (w *Worker) probes(ctx, hard context.Context) {
 func (w *Worker) answer(ctx context.Context, p *lease.Probe) lease.Probed {
 	ctx, cancel := context.WithTimeout(ctx, answerDeadline)
 	defer cancel()
+	ctx = egress.For(ctx, egress.Subject{Probe: p.ID})
 	store, err := w.o.Open(func(context.Context) (lease.Credentials, error) { return p.Credentials, nil })
 	if err == nil {
 		var in plan.Input

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -18,6 +19,7 @@ import (
 	"darkroom/internal/job"
 	"darkroom/internal/lease"
 	"darkroom/internal/media"
+	"darkroom/internal/origin"
 	"darkroom/internal/packager"
 	"darkroom/internal/plan"
 	"darkroom/internal/sandbox"
@@ -43,6 +45,7 @@ type run struct {
 	worker *Worker
 	lease  *lease.Lease
 	store  blob.Store
+	web    http.RoundTripper // to web servers that inputs are on
 	log    *slog.Logger
 	// current gives the credentials of the lease.
 	current CredentialSource
@@ -129,6 +132,11 @@ func (r *run) heartbeat(ctx context.Context, stop context.CancelCauseFunc) {
 func (r *run) open(ctx context.Context) (lease.Result, error) {
 	var err error
 	r.current = r.credentials(r.lease.Credentials)
+	// What the policy allows comes with the credentials: at every request, those of now.
+	r.web = origin.Allowing(r.worker.o.Web, func(ctx context.Context) ([]string, error) {
+		c, err := r.current(ctx)
+		return c.Schemes, err
+	})
 	if r.store, err = r.worker.o.Open(r.current); err != nil {
 		return lease.Result{}, err
 	}

@@ -3,6 +3,7 @@ package worker
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net/http"
@@ -34,7 +35,7 @@ type source struct {
 
 // source opens an input of the job, decrypted where it is encrypted.
 func (r *run) source(ctx context.Context, in plan.Input, schemes []string, subject string) (*source, error) {
-	s, err := openSource(ctx, r.store, r.worker.o.Web, in, schemes, subject)
+	s, err := openSource(ctx, r.store, r.web, in, schemes, subject)
 	if err != nil || in.Decryption == nil {
 		return s, err
 	}
@@ -166,6 +167,7 @@ func inputError(subject string, err error) error {
 	}
 	e := &job.Error{Code: 1076, Message: subject + " could not be read. Try again; if it fails again, check the object.", Err: err}
 	var refused *egress.Refused
+	var unverified *tls.CertificateVerificationError
 	var role *blob.RoleError
 	var key *blob.KeyError
 	switch {
@@ -186,7 +188,7 @@ func inputError(subject string, err error) error {
 	case errors.Is(err, blob.ErrCorrupt):
 		e.Message = subject + " is damaged in the store. Upload it again."
 	case errors.Is(err, origin.ErrURL):
-		e.Code, e.Message = 1010, subject+": the URL cannot be used. Allowed: http or https, a host, no credentials and no fragment."
+		e.Code, e.Message = 1010, subject+": the URL cannot be used: "+reason(err)+". Allowed: http or https, a host by its name or in the plain spelling of its address, no credentials and no fragment."
 	case errors.Is(err, origin.ErrDisallowed):
 		e.Code, e.Message = 3457, disallowed
 	case errors.Is(err, origin.ErrUnauthorized):
@@ -198,13 +200,27 @@ func inputError(subject string, err error) error {
 	case errors.Is(err, origin.ErrServer):
 		e.Code, e.Message = 3450, "The server of "+lower(subject)+" failed. Try again; if it fails again, ask those who run the server."
 	case errors.As(err, &refused):
-		e.Code, e.Message = 3451, "The server of "+lower(subject)+" has an address that is not public, and this installation does not open it for inputs. Ask its operator for an egress rule, or upload the file to S3."
+		e.Code, e.Message = 3451, "The server of "+lower(subject)+" "+closed[refused.Why]+". Ask the operator of this installation for an egress rule, or upload the file to S3."
+	case errors.As(err, &unverified):
+		e.Code, e.Message = 3451, "The server of "+lower(subject)+" has a certificate that cannot be verified. Check the URL; if the server has an authority of its own, ask the operator of this installation to trust it (egress.ca_file)."
+	case errors.Is(err, origin.ErrSlow):
+		e.Code, e.Message = 3408, "The server of "+lower(subject)+" answers too slowly, or not at all. Try again; if it fails again, ask those who run the server, or upload the file to S3."
+	case errors.Is(err, origin.ErrProtocol):
+		e.Code, e.Message = 3999, "The server of "+lower(subject)+" gives answers that cannot be understood. Check that the file can be downloaded by hand; if it cannot, ask those who run the server, else upload it to S3."
 	case errors.Is(err, origin.ErrConnection):
 		e.Code, e.Message = 3451, "The server of "+lower(subject)+" cannot be reached. Check the URL and submit the job again."
 	case errors.Is(err, origin.ErrUnsupported):
 		e.Code, e.Message = 3408, subject+" cannot be read from its server: "+reason(err)+". It must answer range requests, say how long the file is, and redirect once at most, by 301 or 302 and not from https to http."
 	}
 	return e
+}
+
+// closed says why a server may not be reached.
+var closed = map[egress.Why]string{
+	egress.NotPublic:  "has an address that is not public, and this installation does not open it for inputs",
+	egress.PortClosed: "has a port that this installation does not open for inputs: open are 80, 443, and those from 1024",
+	egress.Restricted: "is none of those that this installation opens for inputs",
+	egress.NoPurpose:  "cannot be reached by this installation",
 }
 
 // reason is what an origin's error says behind its kind.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"darkroom/internal/blob"
+	"darkroom/internal/egress"
 	"darkroom/internal/lease"
 	"darkroom/internal/sandbox"
 )
@@ -123,6 +124,8 @@ func (w *Worker) Do(ctx context.Context, l *lease.Lease) {
 	log.Info("job started", "attempt", l.Attempt)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	// Connections that the job makes are its own, and recorded as such.
+	ctx = egress.For(ctx, egress.Subject{Account: l.Account, Job: l.JobID, Task: l.TaskID, Epoch: l.Epoch})
 	r := &run{worker: w, lease: l, log: log, reported: make(chan struct{}, 1)}
 	r.progress.Engine = w.o.Engine
 

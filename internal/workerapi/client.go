@@ -92,6 +92,11 @@ func (c *Client) EndProbe(ctx context.Context, id string, p lease.Probed) error 
 	return c.post(ctx, callProbed, probedRequest{id, p}, nil)
 }
 
+// Dialled implements lease.Witness.
+func (c *Client) Dialled(ctx context.Context, d lease.Dial) error {
+	return c.post(ctx, callDialled, d, nil)
+}
+
 // Claim implements lease.Control.
 func (c *Client) Claim(ctx context.Context, worker string) (*lease.Lease, error) {
 	var a claimAnswer

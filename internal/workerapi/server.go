@@ -14,9 +14,9 @@ import (
 // Hello is told what a worker's encoder can do, when the worker starts, and returns what the worker is to know.
 type Hello func(ctx context.Context, worker string, capabilities json.RawMessage) (welcome json.RawMessage, err error)
 
-// Handler serves control and probes under Prefix, and gives every other path to objects (the gateway's internal handler).
-func Handler(control lease.Control, probes lease.Prober, hello Hello, objects http.Handler, log *slog.Logger) http.Handler {
-	s := &server{control: control, probes: probes, hello: hello, log: log}
+// Handler serves control, probes and witness under Prefix, and gives every other path to objects (the gateway's internal handler).
+func Handler(control lease.Control, probes lease.Prober, witness lease.Witness, hello Hello, objects http.Handler, log *slog.Logger) http.Handler {
+	s := &server{control: control, probes: probes, witness: witness, hello: hello, log: log}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		call, ours := strings.CutPrefix(r.URL.EscapedPath(), Prefix)
 		if !ours {
@@ -35,6 +35,7 @@ func Handler(control lease.Control, probes lease.Prober, hello Hello, objects ht
 type server struct {
 	control lease.Control
 	probes  lease.Prober
+	witness lease.Witness
 	hello   Hello
 	log     *slog.Logger
 }
@@ -82,6 +83,12 @@ func (s *server) call(ctx context.Context, call string, body interface{ Read([]b
 			return nil, err
 		}
 		return struct{}{}, s.probes.EndProbe(ctx, r.ID, r.Probed)
+	case callDialled:
+		r, err := decode[lease.Dial](body)
+		if err != nil {
+			return nil, err
+		}
+		return struct{}{}, s.witness.Dialled(ctx, r)
 	case callClaim:
 		r, err := decode[claimRequest](body)
 		if err != nil {

@@ -27,6 +27,7 @@ const (
 	callRelease = "release"
 	callProbe   = "probe"
 	callProbed  = "probed"
+	callDialled = "dialled"
 )
 
 // maxBody bounds what either side reads: the settings of the largest job and some room.

@@ -31,6 +31,7 @@ type control struct {
 	lease.Control
 	probe   *lease.Probe
 	probed  lease.Probed
+	dialled []lease.Dial
 	claim   func(ctx context.Context, worker string) (*lease.Lease, error)
 	wait    func(ctx context.Context) error
 	got     lease.Progress
@@ -71,6 +72,14 @@ func (c *control) EndProbe(_ context.Context, id string, p lease.Probed) error {
 	return nil
 }
 
+func (c *control) Dialled(_ context.Context, d lease.Dial) error {
+	if d.TaskID != "t1" {
+		return lease.ErrLost
+	}
+	c.dialled = append(c.dialled, d)
+	return c.failing
+}
+
 func (c *control) Release(context.Context, *lease.Lease) error { return c.failing }
 
 // pair joins a client and a server by a socket pair, as serve and its worker are.
@@ -91,7 +100,7 @@ func pair(t *testing.T, c *control, hello Hello, objects http.Handler) (*Client,
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- Serve(ctx, ends[0], Handler(c, c, hello, objects, slog.New(slog.DiscardHandler)))
+		done <- Serve(ctx, ends[0], Handler(c, c, c, hello, objects, slog.New(slog.DiscardHandler)))
 	}()
 	tr := Transport(ends[1])
 	stop := sync.OnceFunc(func() {
@@ -171,6 +180,16 @@ func TestCalls(t *testing.T) {
 	if err := client.Wait(ctx, got); err != nil {
 		t.Errorf("Wait: %v", err)
 	}
+	dial := lease.Dial{TaskID: "t1", Epoch: 7, Purpose: "input", Host: "media.example", Address: "192.0.2.1:443", Port: 443, Outcome: "intended"}
+	if err := client.Dialled(ctx, dial); err != nil {
+		t.Errorf("Dialled: %v", err)
+	}
+	if d := cmp.Diff([]lease.Dial{dial}, c.dialled); d != "" {
+		t.Errorf("dialled (-want +got):\n%s", d)
+	}
+	if err := client.Dialled(ctx, lease.Dial{TaskID: "t2"}); !errors.Is(err, lease.ErrLost) {
+		t.Errorf("Dialled for another task: got %v, want ErrLost", err)
+	}
 	r := lease.Result{Error: &lease.Failure{Code: 1404, Message: "m"}}
 	if err := client.Finish(ctx, got, r); err != nil {
 		t.Errorf("Finish: %v", err)
@@ -185,6 +204,9 @@ func TestCalls(t *testing.T) {
 		t.Errorf("Report with a stale epoch: got %v, want ErrLost", err)
 	}
 	c.failing = errors.New("database on fire at /secret/path")
+	if err := client.Dialled(ctx, dial); err == nil {
+		t.Error("Dialled of a failing control plane: no error, and the connection would be made")
+	}
 	err = client.Release(ctx, got)
 	if err == nil || errors.Is(err, lease.ErrLost) || strings.Contains(err.Error(), "fire") {
 		t.Errorf("Release of a failing control plane: got %v, want an error that shows nothing of the inside", err)
@@ -249,7 +271,7 @@ func TestEndIsNoAnswer(t *testing.T) {
 			t.Errorf("got %v and the answer %d %q, want an abort", p, w.Code, w.Body)
 		}
 	}()
-	Handler(c, c, nil, nil, slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
+	Handler(c, c, c, nil, nil, slog.New(slog.DiscardHandler)).ServeHTTP(w, r)
 }
 
 func TestRefusals(t *testing.T) {
