@@ -340,9 +340,17 @@ func TestNewRefuses(t *testing.T) {
 		}
 	}
 	for _, r := range []Restriction{
-		{}, {Ports: []int{443}}, {For: []Purpose{Input}}, {For: []Purpose{"mail"}, Ports: []int{443}}, {For: []Purpose{Input}, Hosts: []string{""}},
-		{For: []Purpose{Input}, Hosts: []string{"*"}}, {For: []Purpose{Input}, Hosts: []string{"*.10.0.0.1"}}, {For: []Purpose{Input}, Hosts: []string{"a.*"}},
-		{For: []Purpose{Input}, Hosts: []string{"127.1"}}, {For: []Purpose{Input}, Hosts: []string{"http://a"}}, {For: []Purpose{Input}, Hosts: []string{"a:80"}},
+		{},
+		{Ports: []int{443}},
+		{For: []Purpose{Input}},
+		{For: []Purpose{"mail"}, Ports: []int{443}},
+		{For: []Purpose{Input}, Hosts: []string{""}},
+		{For: []Purpose{Input}, Hosts: []string{"*"}},
+		{For: []Purpose{Input}, Hosts: []string{"*.10.0.0.1"}},
+		{For: []Purpose{Input}, Hosts: []string{"a.*"}},
+		{For: []Purpose{Input}, Hosts: []string{"127.1"}},
+		{For: []Purpose{Input}, Hosts: []string{"http://a"}},
+		{For: []Purpose{Input}, Hosts: []string{"a:80"}},
 		{For: []Purpose{Input}, Nets: []netip.Prefix{{}}},
 	} {
 		if _, err := New(Options{Restrictions: []Restriction{r}}); err == nil {

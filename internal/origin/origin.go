@@ -216,7 +216,7 @@ func isKind(err error) bool {
 
 // malformed says whether an error of net/http is about what the server wrote. It has no type for that.
 func malformed(err error) bool {
-	for _, words := range []string{"malformed", "bad Content-Length", "too many transfer encodings", "unsupported transfer encoding", "server response headers exceeded", "1xx informational", "invalid byte in chunk length", "chunk length"} {
+	for _, words := range []string{"malformed", "message cannot contain", "bad Content-Length", "too many transfer encodings", "unsupported transfer encoding", "server response headers exceeded", "1xx informational", "invalid byte in chunk length", "chunk length"} {
 		if strings.Contains(err.Error(), words) {
 			return true
 		}

@@ -1,13 +1,16 @@
 package worker
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"darkroom/internal/blob"
+	"darkroom/internal/egress"
 	"darkroom/internal/job"
+	"darkroom/internal/origin"
 )
 
 // TestStoreErrors gives what a store says its code, for inputs and outputs: the trouble with a role before that of the object.
@@ -47,6 +50,43 @@ func TestStoreErrors(t *testing.T) {
 			} else if key := (*blob.KeyError)(nil); errors.As(tt.err, &key) && !strings.Contains(e.Message, strings.TrimSuffix(key.Message, ".")+". ") {
 				t.Errorf("%s: got %q, want what the key service says", got.what, e.Message)
 			}
+		}
+	}
+}
+
+// TestWebErrors gives what happens with a web server its code, and says what to do.
+func TestWebErrors(t *testing.T) {
+	t.Parallel()
+	refused := func(why egress.Why) error {
+		return fmt.Errorf("%w: %w", origin.ErrConnection, &egress.Refused{Purpose: egress.Input, Host: "h", Why: why})
+	}
+	tests := []struct {
+		err  error
+		code int
+		says string
+	}{
+		{fmt.Errorf("%w: its port is no number", origin.ErrURL), 1010, "its port is no number"},
+		{origin.ErrDisallowed, 3457, "You specified an input location that your policy disallows. Specify an allowed input location and resubmit your job."},
+		{fmt.Errorf("%w: %w", origin.ErrConnection, origin.ErrDisallowed), 3457, "your policy disallows"},
+		{fmt.Errorf("%w: status 401", origin.ErrUnauthorized), 3401, "upload it to S3"},
+		{fmt.Errorf("%w: status 403", origin.ErrForbidden), 3403, "Check the URL"},
+		{fmt.Errorf("%w: status 404", origin.ErrNotFound), 3404, "Check the URL"},
+		{fmt.Errorf("%w: status 500", origin.ErrServer), 3450, "Try again"},
+		{fmt.Errorf("%w: it redirects without a Location", origin.ErrUnsupported), 3408, "it redirects without a Location"},
+		{fmt.Errorf("%w: %w", origin.ErrSlow, egress.ErrSlow), 3408, "too slowly"},
+		{origin.ErrProtocol, 3999, "by hand"},
+		{origin.ErrConnection, 3451, "cannot be reached"},
+		{fmt.Errorf("%w: %w", origin.ErrConnection, &tls.CertificateVerificationError{Err: errors.New("unknown authority")}), 3451, "egress.ca_file"},
+		{refused(egress.NotPublic), 3451, "not public"},
+		{refused(egress.PortClosed), 3451, "80, 443, and those from 1024"},
+		{refused(egress.Restricted), 3451, "none of those"},
+		{refused(egress.NoPurpose), 3451, "cannot be reached"},
+		{origin.ErrChanged, 1076, "replaced"},
+	}
+	for _, tt := range tests {
+		var e *job.Error
+		if err := inputError("Input 1 (http://h/x)", fmt.Errorf("read input 0: %w", tt.err)); !errors.As(err, &e) || e.Code != tt.code || !strings.Contains(e.Message, tt.says) {
+			t.Errorf("%v: got %v, want %d with %q", tt.err, err, tt.code, tt.says)
 		}
 	}
 }

@@ -74,7 +74,8 @@ func everywhere() error {
 			Value uint32
 		}{
 			syscall.RtMsg{Family: family, Table: syscall.RT_TABLE_LOCAL, Protocol: syscall.RTPROT_BOOT, Scope: syscall.RT_SCOPE_HOST, Type: syscall.RTN_LOCAL},
-			syscall.RtAttr{Len: 8, Type: syscall.RTA_OIF}, loopback,
+			syscall.RtAttr{Len: 8, Type: syscall.RTA_OIF},
+			loopback,
 		}
 		if err := ask(fd, syscall.RTM_NEWROUTE, syscall.NLM_F_CREATE, route); err != nil {
 			return fmt.Errorf("make the addresses of family %d local: %w", family, err)
