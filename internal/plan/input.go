@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"darkroom/internal/uri"
 )
@@ -39,8 +40,13 @@ func ParseInput(text string) (Input, error) {
 	scheme, _, _ := strings.Cut(text, ":")
 	switch scheme {
 	case "http", "https":
-		if _, err := uri.Parse(text); err != nil {
+		u, err := uri.Parse(text)
+		if err != nil {
 			return Input{}, fmt.Errorf("not a URL of the form %s://HOST/PATH: %w", scheme, err)
+		}
+		// The name of the file becomes a part of keys.
+		if !utf8.ValidString(u.Path) || strings.ContainsFunc(u.Path, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
+			return Input{}, fmt.Errorf("the path of the URL holds an encoded control character, or is not UTF-8")
 		}
 		return Input{URL: text}, nil
 	}

@@ -116,9 +116,57 @@ func TestParseInput(t *testing.T) {
 	for _, uri := range []string{
 		"", "film.mp4", "s3://b", "s3://b/", "s3://b/dir/", "s3:///k", "ftp://host/x", "file:///etc/passwd", "https://", "https:///path", "https:host/x",
 		"https://user:pw@host/x", "https://host/x#f", "https://host/%zz", "http://host\r\nX: y/", "data:video/mp4,x", "concat:s3://b/k",
+		"https://host/x%0ay.mp4", "https://host/%01dt%02.mp4", "https://host/%00", "https://host/%7f", "https://host/%ff", "https://host/%c0%af", "http://127.1/x", "http://0x7f000001/x",
+		"http://127。0。0。1/x", "http://[fe80::1%25lo]/x", "http://host:0/x", "HTTP://host/x", "S3://b/k", "s3://b/k\n",
 	} {
 		if in, err := ParseInput(uri); err == nil {
 			t.Errorf("%q was taken: %+v", uri, in)
+		}
+	}
+}
+
+// TestKeys: whatever stands in a destination, a name modifier, a segment modifier or the name of the input, the keys are exactly what was written, with
+// the identifiers replaced, below the base name that the job's credentials are narrowed to; or the job is refused.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	odd := []string{
+		"..", "../x", "a/../../x", "./x", "a//x", "/x", "..\\x", "C:\\x", "%2e%2e/x", "%00", "x y", "x?y#z", "é", "..／x", "\u202ex", "-x", "*", "x'\"`|;&", "$$", "$$dt$$", "$dt", "$fn", "$x$", "$$$", "$w%0x$", "$../$",
+		"$ $", "$dt$$dt$", "x\x00", "x\ny", "\x01dt\x02", "x\x7f", strings.Repeat("a", 2000), strings.Repeat("$fn$", 500), strings.Repeat("../", 400),
+	}
+	plain := func(s string) string {
+		return strings.NewReplacer("$dt$", "20200604T150528", "$fn$", "film", "$$", "$").Replace(s)
+	}
+	control := func(s string) bool {
+		return strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
+	}
+	input := Input{Object: Location{Bucket: "in", Key: "dir/film.mov"}}
+	v := variables{start: start, inputStem: input.stem()}
+	for _, s := range odd {
+		if got, err := resolveDestination("s3://out/"+s, input, v); err == nil {
+			want := plain(s)
+			if strings.HasSuffix(want, "/") {
+				want += "film"
+			}
+			if got.bucket != "out" || got.dir+got.base != want || control(got.dir+got.base) {
+				t.Errorf("destination %q: got %+v, want the key %q", s, got, want)
+			}
+		} else if !control(s) && !strings.Contains(s, "$") {
+			t.Errorf("destination %q: %v", s, err)
+		}
+		if got, err := v.expand(s, modifierNames); err == nil && got != plain(s) {
+			t.Errorf("modifier %q: got %q, want %q", s, got, plain(s))
+		} else if err != nil && !strings.Contains(s, "$") {
+			t.Errorf("modifier %q: %v", s, err)
+		}
+		for _, uri := range []string{"s3://in/" + s, "s3://in/x/" + s + ".mov", "http://host/" + s + ".mov"} {
+			if in, err := ParseInput(uri); err == nil && (strings.Contains(in.stem(), "/") || control(in.stem())) {
+				t.Errorf("input %q: its name is %q", uri, in.stem())
+			}
+		}
+	}
+	for _, bad := range []string{"s3://", "s3:///x", "s3://out\x00/x", "s3://out\n/x", "out/x", "/x", "file:///x", "s3:out/x", "s3:/out/x", "S3://out/x", " s3://out/x"} {
+		if got, err := resolveDestination(bad, input, v); err == nil {
+			t.Errorf("destination %q: got %+v", bad, got)
 		}
 	}
 }

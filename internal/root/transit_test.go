@@ -330,7 +330,7 @@ func TestTransitHangs(t *testing.T) {
 // TestTransitThroughEgress: an address that no rule opens is not dialled, and not tried again.
 func TestTransitThroughEgress(t *testing.T) {
 	t.Parallel()
-	door, err := egress.New(nil, nil)
+	door, err := egress.New(egress.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,8 @@ func TestStoreErrors(t *testing.T) {
 		{blob.ErrAccessDenied, 1401, 1401},
 		{blob.ErrNoSuchBucket, 1404, 1404},
 		{blob.ErrNoSuchKey, 1404, 1999},
+		{blob.ErrInvalidArgument, 1404, 1040},
+		{blob.ErrKeyTooLong, 1404, 1040},
 		{errors.New("unreachable"), 1076, 1999},
 	}
 	for _, tt := range tests {

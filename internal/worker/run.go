@@ -444,6 +444,8 @@ func outputError(err error) error {
 		e.Code, e.Message = 1507, "The store of the outputs is full. Make room and submit the job again."
 	case errors.Is(err, blob.ErrKeyTooLong):
 		e.Code, e.Message = 1040, "The name of an output is longer than 1,024 bytes. Use a shorter destination or name modifier."
+	case errors.Is(err, blob.ErrInvalidArgument):
+		e.Code, e.Message = 1040, "The name of an output cannot be that of an object in its bucket. Use another destination or name modifier, without .. or an empty part between slashes."
 	case errors.Is(err, packager.ErrDrift):
 		e.Code, e.Message = 1040, "The picture and the sound of input 1 are too far apart to be packaged together. Correct the input's time stamps."
 	}

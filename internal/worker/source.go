@@ -181,6 +181,8 @@ func inputError(subject string, err error) error {
 		e.Code, e.Message = 1010, subject+" cannot be opened: no film was found in all that was read of it. Check the file."
 	case errors.Is(err, blob.ErrNoSuchKey), errors.Is(err, blob.ErrNoSuchBucket):
 		e.Code, e.Message = 1404, subject+" does not exist. Check the bucket and the key."
+	case errors.Is(err, blob.ErrInvalidArgument), errors.Is(err, blob.ErrKeyTooLong):
+		e.Code, e.Message = 1404, subject+" cannot exist: its key cannot be that of an object in its bucket. Check the key."
 	case errors.Is(err, blob.ErrAccessDenied):
 		e.Code, e.Message = 1401, "The role of the job may not read "+lower(subject)+". Allow it s3:GetObject on the object."
 	case errors.Is(err, blob.ErrPreconditionFailed), errors.Is(err, origin.ErrChanged):

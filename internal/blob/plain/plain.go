@@ -45,17 +45,31 @@ func Open(buckets map[string]string) (*Store, error) {
 	return s, nil
 }
 
-// file returns the directory and the cleaned name of a key. Keys that no plain file can have are refused.
+// temporary begins the names of files that are not objects yet. No object has such a name.
+const temporary = ".darkroom-"
+
+// maxName is the longest name of a file (NAME_MAX), in bytes.
+const maxName = 255
+
+// file returns the directory and the name of a key. Keys that no plain file can have are refused: what would have to be brought into another form would
+// be another object.
 func (s *Store) file(bucket, key string) (*os.Root, string, error) {
 	r, ok := s.roots[bucket]
 	if !ok {
 		return nil, "", fmt.Errorf("bucket %s: %w", bucket, blob.ErrNoSuchBucket)
 	}
-	name := path.Clean(strings.TrimLeft(key, "/"))
-	if key == "" || strings.HasSuffix(key, "/") || strings.Contains(key, "\x00") || !fs.ValidPath(name) || name == "." {
-		return nil, "", fmt.Errorf("key %q cannot be a file: %w", key, blob.ErrAccessDenied)
+	if err := blob.CheckKey(key); err != nil {
+		return nil, "", err
 	}
-	return r, name, nil
+	if !fs.ValidPath(key) || key == "." || strings.HasPrefix(path.Base(key), temporary) {
+		return nil, "", fmt.Errorf("key %q cannot be a file: %w", key, blob.ErrInvalidArgument)
+	}
+	for part := range strings.SplitSeq(key, "/") {
+		if len(part) > maxName {
+			return nil, "", fmt.Errorf("%w: a part of it is longer than %d bytes", blob.ErrKeyTooLong, maxName)
+		}
+	}
+	return r, key, nil
 }
 
 func translate(err error) error {
@@ -66,6 +80,10 @@ func translate(err error) error {
 		return fmt.Errorf("%w: %w", blob.ErrNoSuchKey, err)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("%w: %w", blob.ErrNoSpace, err)
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		return fmt.Errorf("%w: %w", blob.ErrKeyTooLong, err)
+	case errors.Is(err, syscall.ENOTDIR), errors.Is(err, syscall.EISDIR), errors.Is(err, syscall.ENOTEMPTY), errors.Is(err, fs.ErrExist):
+		return fmt.Errorf("%w: a file and a directory cannot have one name: %w", blob.ErrInvalidArgument, err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: %w", blob.ErrAccessDenied, err)
 	}
@@ -143,7 +161,7 @@ func write(r *os.Root, name string, produce func(io.Writer) error) error {
 			return translate(err)
 		}
 	}
-	tmp := path.Join(path.Dir(name), ".darkroom-"+token())
+	tmp := path.Join(path.Dir(name), temporary+token())
 	f, err := r.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return translate(err)
@@ -194,7 +212,7 @@ func (s *Store) Put(ctx context.Context, bucket, key string, body io.Reader, o b
 }
 
 func partName(name, id string, n int) string {
-	return path.Join(path.Dir(name), fmt.Sprintf(".darkroom-%s.%05d", id, n))
+	return path.Join(path.Dir(name), fmt.Sprintf("%s%s.%05d", temporary, id, n))
 }
 
 // CreateUpload implements blob.Store. Parts wait in files beside the object until it is complete.

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"darkroom/internal/blob"
+	"darkroom/internal/blob/blobtest"
 	"darkroom/internal/blob/plain"
 )
 
@@ -98,6 +99,44 @@ func TestInside(t *testing.T) {
 	}
 	if _, err := s.Head(t.Context(), "b", "nothing", blob.Conditions{}); !errors.Is(err, blob.ErrNoSuchKey) {
 		t.Errorf("a missing key: %v", err)
+	}
+}
+
+// TestKeys: each odd key is a file of exactly that name, or is refused; nothing is written beside the directory.
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "a", "b", "c")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s, err := plain.Open(map[string]string{"b": dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken := map[string]bool{}
+	for _, key := range blobtest.TryOddKeys(t, s, "b") {
+		taken[key] = true
+	}
+	if len(taken) < 50 || taken["../x"] || taken["/x"] || taken["a//x"] || !taken["x?y"] || !taken["..x"] {
+		t.Errorf("%d keys are taken", len(taken))
+	}
+	err = filepath.WalkDir(parent, func(name string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		key, err := filepath.Rel(dir, name)
+		if err != nil || !taken[key] {
+			t.Errorf("there is a file %q, %v", name, err)
+		}
+		delete(taken, key)
+		return nil
+	})
+	if err != nil || len(taken) > 0 {
+		t.Errorf("%v; without a file: %v", err, taken)
+	}
+	if _, err := os.Lstat("/tmp/darkroom-odd-key"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a file was written at an absolute path: %v", err)
 	}
 }
 
