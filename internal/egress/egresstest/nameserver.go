@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -120,4 +121,26 @@ func (s *NameServer) answer(id uint16, q dnsmessage.Question) ([]byte, error) {
 		}
 	}
 	return b.Finish()
+}
+
+// SystemNameServers serves at every address that this machine asks for names; for Alone, where they are all its own.
+func SystemNameServers(t *testing.T) []*NameServer {
+	t.Helper()
+	addresses := []string{"127.0.0.1", "::1"} // of a machine that names none
+	if text, err := os.ReadFile("/etc/resolv.conf"); err == nil {
+		var named []string
+		for line := range strings.Lines(string(text)) {
+			if f := strings.Fields(line); len(f) > 1 && f[0] == "nameserver" {
+				named = append(named, f[1])
+			}
+		}
+		if len(named) > 0 {
+			addresses = named
+		}
+	}
+	var out []*NameServer
+	for _, a := range addresses {
+		out = append(out, Serve(t, net.JoinHostPort(a, "53")))
+	}
+	return out
 }
