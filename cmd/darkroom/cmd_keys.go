@@ -59,7 +59,11 @@ func keysStatus(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if *file == "" {
 		return nil
 	}
-	r, err := openRoot(cfg, "passphrase of the installation key")
+	door, err := ownDoor(cfg)
+	if err != nil {
+		return err
+	}
+	r, err := openRoot(cfg, door, "passphrase of the installation key")
 	if err != nil {
 		return err
 	}
@@ -104,12 +108,20 @@ func keysRewrap(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if err != nil {
 		return err
 	}
-	before, err := openRoot(from, "passphrase of the installation key, as it is now")
+	oldDoor, err := ownDoor(from)
+	if err != nil {
+		return err
+	}
+	before, err := openRoot(from, oldDoor, "passphrase of the installation key, as it is now")
 	if err != nil {
 		return err
 	}
 	defer before.Close()
-	after, err := openRoot(cfg, "new passphrase of the installation key")
+	newDoor, err := ownDoor(cfg)
+	if err != nil {
+		return err
+	}
+	after, err := openRoot(cfg, newDoor, "new passphrase of the installation key")
 	if err != nil {
 		return err
 	}

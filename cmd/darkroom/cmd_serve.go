@@ -135,15 +135,8 @@ func (s *server) open(ctx context.Context) error {
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
-	key, err := openInstallation(ctx, cfg, s.log)
-	if err != nil {
-		return fmt.Errorf("open the installation key: %w", err)
-	}
-	master := key.Secret
-	s.created = key.Created
-	// The object store locks the directory: from here on nobody else uses it.
-	accounts := accountIDs(cfg)
-	ring := &keyring{region: cfg.Region}
+	// The way out is there first: what is needed to read anything else may be behind it.
+	var err error
 	if s.egress, err = egressOptions(cfg.Egress); err != nil {
 		return err
 	}
@@ -155,6 +148,15 @@ func (s *server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	key, err := openInstallation(ctx, cfg, door, s.log)
+	if err != nil {
+		return fmt.Errorf("open the installation key: %w", err)
+	}
+	master := key.Secret
+	s.created = key.Created
+	// The object store locks the directory: from here on nobody else uses it.
+	accounts := accountIDs(cfg)
+	ring := &keyring{region: cfg.Region}
 	objects, err := openObjects(cfg, accounts, master, ring, door)
 	if err != nil {
 		return err

@@ -23,8 +23,8 @@ import (
 var sealedData = []string{databaseFile, objectsDir, accountsDir, tlsDir, identity.CredentialsFile}
 
 // openInstallation opens the installation key for serve, and says what it did.
-func openInstallation(ctx context.Context, cfg config.Config, log *slog.Logger) (*root.Opened, error) {
-	r, err := openRoot(cfg, "passphrase of the installation key")
+func openInstallation(ctx context.Context, cfg config.Config, door *egress.Door, log *slog.Logger) (*root.Opened, error) {
+	r, err := openRoot(cfg, door, "passphrase of the installation key")
 	if err != nil {
 		return nil, err
 	}
@@ -51,8 +51,17 @@ func rootOptions(data string, r root.Root) root.Options {
 	return root.Options{Dir: data, Root: r, Random: rand.Reader, Now: time.Now, Data: sealedData}
 }
 
-// openRoot makes the root of trust of a configuration. Nothing is asked for or sent yet. prompt is what a terminal is asked for.
-func openRoot(cfg config.Config, prompt string) (root.Root, error) {
+// ownDoor is the way out of a command without a server, which has no audit trail to write its connections to.
+func ownDoor(cfg config.Config) (*egress.Door, error) {
+	o, err := egressOptions(cfg.Egress)
+	if err != nil {
+		return nil, err
+	}
+	return egress.New(o)
+}
+
+// openRoot makes the root of trust of a configuration, behind a door. Nothing is asked for or sent yet. prompt is what a terminal is asked for.
+func openRoot(cfg config.Config, door *egress.Door, prompt string) (root.Root, error) {
 	c := cfg.Root
 	switch c.Kind {
 	case "", config.RootFile:
@@ -65,14 +74,6 @@ func openRoot(cfg config.Config, prompt string) (root.Root, error) {
 			return root.NewPassphrase(root.PassphraseCredential(os.Getenv("CREDENTIALS_DIRECTORY"), c.PassphraseCredential), rand.Reader), nil
 		}
 		return root.NewPassphrase(root.PassphraseTerminal(os.Stdin, os.Stderr, prompt), rand.Reader), nil
-	}
-	way, err := egressOptions(cfg.Egress)
-	if err != nil {
-		return nil, err
-	}
-	door, err := egress.New(way)
-	if err != nil {
-		return nil, err
 	}
 	client := door.Client(egress.KMS)
 	switch c.Kind {

@@ -2,14 +2,18 @@ package egress
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/pem"
 	"errors"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -381,5 +385,52 @@ func TestDialContext(t *testing.T) {
 	}
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestHTTP2: hosts whose names stand in one certificate, at one address, have connections of their own all the same.
+func TestHTTP2(t *testing.T) {
+	t.Parallel()
+	s, authority := serve(t, func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) })
+	_, port, _ := strings.Cut(s.Listener.Addr().String(), ":")
+	d := &diary{}
+	door, err := New(Options{
+		Rules: open(t, s, nil, Input).rules, Authorities: authority, Record: d.record, Resolver: &names{answers: map[string][][]netip.Addr{"example.com": leads("127.0.0.1"), "a.example.com": leads("127.0.0.1")}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := door.Client(Input)
+	defer c.CloseIdleConnections()
+	for _, host := range []string{"example.com", "127.0.0.1", "example.com", "127.0.0.1"} {
+		a, err := get(t, c, "https://"+host+":"+port)
+		if err != nil || a.ProtoMajor != 2 {
+			t.Fatalf("%s: %v, %v", host, a, err)
+		}
+	}
+	var hosts []string
+	for _, x := range d.dials {
+		if x.Outcome == Connected {
+			hosts = append(hosts, x.Host)
+		}
+	}
+	if !slices.Equal(hosts, []string{"example.com", "127.0.0.1"}) {
+		t.Errorf("connections to %v", hosts)
+	}
+}
+
+// TestOldTLS: less than TLS 1.2 is no protection.
+func TestOldTLS(t *testing.T) {
+	t.Parallel()
+	for version, want := range map[uint16]bool{tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
+		s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		s.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: version}
+		s.StartTLS()
+		authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
+		if _, err := get(t, open(t, s, authority, Input).Client(Input), s.URL); (err == nil) != want {
+			t.Errorf("TLS %x: %v", version, err)
+		}
+		s.Close()
 	}
 }
