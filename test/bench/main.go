@@ -69,6 +69,7 @@ func (b *bench) run(only string) (err error) {
 		{"codec", b.codec},
 		{"decisions", b.decisions},
 		{"entry", b.entry},
+		{"kms", b.dataKeys},
 	} {
 		if only != "" && !slices.Contains(strings.Split(only, ","), m.name) {
 			continue

@@ -31,6 +31,7 @@ const role = "arn:aws:iam::000000000000:role/MediaConvert_Default_Role"
 type server struct {
 	cmd      *exec.Cmd
 	data     string
+	cfg      aws.Config
 	jobs     *mediaconvert.Client
 	objects  *s3.Client
 	mu       sync.Mutex           // guards encoders
@@ -74,6 +75,7 @@ func (b *bench) serve() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.cfg = cfg
 	s.jobs = mediaconvert.NewFromConfig(cfg)
 	s.objects = s3.NewFromConfig(cfg, pathStyle)
 	return s, nil
