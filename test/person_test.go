@@ -145,7 +145,7 @@ func (p *person) denied(action, resource, why string, args ...string) {
 	p.t.Helper()
 	out, f := p.try(args...)
 	code, text := denial(p.arn, action, resource, why)
-	if len(args) > 0 && args[0] == "mediaconvert" {
+	if len(args) > 0 && (args[0] == "mediaconvert" || args[0] == "kms") {
 		code = "AccessDeniedException"
 	}
 	switch {
