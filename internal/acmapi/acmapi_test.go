@@ -261,7 +261,7 @@ func TestDescribe(t *testing.T) {
 			{Name: "TLS_WEB_SERVER_AUTHENTICATION", OID: aws.String("1.3.6.1.5.5.7.3.1")}, {Name: "CUSTOM", OID: aws.String("1.3.6.1.4.1.311.10.3.3")}, {Name: "CUSTOM", OID: aws.String("1.2.3.4")},
 		},
 		CertificateKeyPairOrigin: "CUSTOMER_PROVIDED", RenewalEligibility: "INELIGIBLE",
-		Options: &types.CertificateOptions{CertificateTransparencyLoggingPreference: "DISABLED", Export: "DISABLED"},
+		Options: &types.CertificateOptions{Export: "DISABLED"},
 	}
 	opts := []cmp.Option{cmpopts.IgnoreUnexported(types.CertificateDetail{}, types.KeyUsage{}, types.ExtendedKeyUsage{}, types.CertificateOptions{}), cmpopts.IgnoreFields(types.CertificateDetail{}, "CreatedAt", "ImportedAt")}
 	if diff := cmp.Diff(want, out.Certificate, opts...); diff != "" {

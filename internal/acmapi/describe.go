@@ -39,7 +39,7 @@ func (s *server) describe(ctx context.Context, caller iam.Principal, in *sdk.Des
 		KeyAlgorithm: types.KeyAlgorithm(c.Algorithm), SignatureAlgorithm: ptr(signatures[c.Leaf.SignatureAlgorithm]), InUseBy: s.certificates.Users(c),
 		Type: types.CertificateTypeImported, KeyUsages: []types.KeyUsage{}, ExtendedKeyUsages: extendedKeyUsages(c.Leaf),
 		CertificateKeyPairOrigin: customerProvided, RenewalEligibility: types.RenewalEligibilityIneligible,
-		Options: &types.CertificateOptions{CertificateTransparencyLoggingPreference: types.CertificateTransparencyLoggingPreferenceDisabled, Export: notExported},
+		Options: &types.CertificateOptions{Export: notExported},
 	}
 	if len(names) > 0 {
 		d.DomainName = &names[0]
