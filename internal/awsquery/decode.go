@@ -132,7 +132,7 @@ func (s *shape) similar(word string) []string {
 }
 
 // member reads the parameters at and below n into v.
-func (d *decoder) member(s *shape, c *constraint, n *node, v reflect.Value) {
+func (d *decoder) member(s *shape, c *bounds, n *node, v reflect.Value) {
 	if s.pointer {
 		p := reflect.New(s.typ)
 		v.Set(p)
@@ -163,26 +163,23 @@ func (d *decoder) member(s *shape, c *constraint, n *node, v reflect.Value) {
 }
 
 // say reports what is wrong with a scalar.
-func (d *decoder) say(c *constraint, text string, faults []Fault) {
+func (d *decoder) say(c *bounds, text string, faults []Fault) {
 	for _, f := range faults {
-		if f.Hidden = c != nil && c.sensitive; !f.Hidden {
+		if f.Hidden = c.hidden(); !f.Hidden {
 			f.Got = cut(text)
 		}
 		d.value(f)
 	}
 }
 
-func (d *decoder) items(s *shape, c *constraint, n *node, v reflect.Value) {
+func (d *decoder) items(s *shape, c *bounds, n *node, v reflect.Value) {
 	items, ok := d.numbered(n, memberWord, c, "a list")
 	if !ok {
 		return
 	}
 	v.Set(reflect.MakeSlice(s.typ, len(items), len(items)))
 	d.length(c, len(items))
-	var limit *constraint
-	if c != nil {
-		limit = c.items
-	}
+	limit := c.items()
 	words := s.elem.form == stringForm || s.elem.form == enumForm
 	wrong := false
 	for i, item := range items {
@@ -203,7 +200,7 @@ func (d *decoder) items(s *shape, c *constraint, n *node, v reflect.Value) {
 		return
 	}
 	// Of a list of strings the services say once what all items must be.
-	f := Fault{Kind: WrongItem, Want: limit.all(s.elem), Hidden: limit != nil && limit.sensitive}
+	f := Fault{Kind: WrongItem, Want: limit.all(s.elem), Hidden: limit.hidden()}
 	if !f.Hidden {
 		f.Got = shown(items)
 	}
@@ -225,17 +222,14 @@ func shown(items []*node) string {
 	return "[" + cut(b.String()) + "]"
 }
 
-func (d *decoder) entries(s *shape, c *constraint, n *node, v reflect.Value) {
+func (d *decoder) entries(s *shape, c *bounds, n *node, v reflect.Value) {
 	items, ok := d.numbered(n, entryWord, c, "a map")
 	if !ok {
 		return
 	}
 	v.Set(reflect.MakeMapWithSize(s.typ, len(items)))
 	d.length(c, len(items))
-	var keys, values *constraint
-	if c != nil {
-		keys, values = c.keys, c.items
-	}
+	keys, values := c.keys(), c.items()
 	for _, item := range items {
 		d.push(item.word, entryWord)
 		k := d.part(s.key, keys, item, keyWord)
@@ -258,7 +252,7 @@ func (d *decoder) entries(s *shape, c *constraint, n *node, v reflect.Value) {
 }
 
 // part reads the key or value of an entry of a map.
-func (d *decoder) part(s *shape, c *constraint, entry *node, word string) reflect.Value {
+func (d *decoder) part(s *shape, c *bounds, entry *node, word string) reflect.Value {
 	v := reflect.New(s.typ).Elem()
 	if s.pointer {
 		v = reflect.New(reflect.PointerTo(s.typ)).Elem()
@@ -274,7 +268,7 @@ func (d *decoder) part(s *shape, c *constraint, entry *node, word string) reflec
 }
 
 // length holds the number of items of a list or map against its constraint.
-func (d *decoder) length(c *constraint, n int) {
+func (d *decoder) length(c *bounds, n int) {
 	for _, f := range c.length(int64(n)) {
 		f.Hidden = true
 		d.value(f)
@@ -283,7 +277,7 @@ func (d *decoder) length(c *constraint, n int) {
 
 // numbered returns the items of a list, or the entries of a map, in their order: what is below the word (member or entry) of n. It returns false
 // if n is not that. Items that a fault of numbering is about are left out.
-func (d *decoder) numbered(n *node, word string, c *constraint, want string) ([]*node, bool) {
+func (d *decoder) numbered(n *node, word string, c *bounds, want string) ([]*node, bool) {
 	if n.given && n.value != "" {
 		d.value(Fault{Kind: WrongType, Want: want + ", whose parts are named " + n.name + "." + word + ".1", Hidden: true})
 		return nil, false
@@ -320,7 +314,7 @@ func (d *decoder) numbered(n *node, word string, c *constraint, want string) ([]
 	if over {
 		most := int64(MaxList)
 		if c != nil {
-			most = min(most, c.maximum)
+			most = min(most, c.Maximum)
 		}
 		d.value(Fault{Kind: TooLong, Want: strconv.FormatInt(most, 10), Hidden: true})
 	}
@@ -368,7 +362,7 @@ func (s *shape) wrong() Fault {
 }
 
 // read keeps a scalar in v and returns what is wrong with it.
-func read(s *shape, c *constraint, text string, v reflect.Value) []Fault {
+func read(s *shape, c *bounds, text string, v reflect.Value) []Fault {
 	ok := true
 	switch s.form {
 	case stringForm:
@@ -400,7 +394,7 @@ func read(s *shape, c *constraint, text string, v reflect.Value) []Fault {
 	return nil
 }
 
-func readInteger(s *shape, c *constraint, text string, v reflect.Value) []Fault {
+func readInteger(s *shape, c *bounds, text string, v reflect.Value) []Fault {
 	digits := strings.TrimPrefix(text, "-")
 	if digits == "" || strings.Trim(digits, "0123456789") != "" {
 		return []Fault{s.wrong()}

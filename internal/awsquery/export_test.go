@@ -3,11 +3,12 @@ package awsquery
 import (
 	"reflect"
 	"regexp"
+
+	"darkroom/internal/constraint"
 )
 
 // Limit is what the model says of a member, for tests that make values.
 type Limit struct {
-	Known            bool // the table has the member
 	Required         bool
 	Minimum, Maximum int64
 	Pattern          *regexp.Regexp
@@ -17,60 +18,26 @@ type Limit struct {
 
 // LimitOf returns what the table has of a member of the structure t.
 func LimitOf(t reflect.Type, member string) Limit {
-	row, c := constraintOf(serviceOf(t), t.Name(), member)
+	c, required := constraint.Of(t, member)
 	l := limitOf(c)
-	l.Known, l.Required = row.member != "", row.required
+	l.Required = required
 	return l
 }
 
-func limitOf(c *constraint) Limit {
+func limitOf(c *constraint.Constraint) Limit {
 	if c == nil {
-		return Limit{Minimum: noMinimum, Maximum: noMaximum}
+		return Limit{Minimum: constraint.NoMinimum, Maximum: constraint.NoMaximum}
 	}
-	l := Limit{Minimum: c.minimum, Maximum: c.maximum, Pattern: c.matches, Text: c.pattern}
-	if c.items != nil {
-		i := limitOf(c.items)
+	l := Limit{Minimum: c.Minimum, Maximum: c.Maximum, Pattern: c.Matches, Text: c.Pattern}
+	if c.Items != nil {
+		i := limitOf(c.Items)
 		l.Items = &i
 	}
-	if c.keys != nil {
-		k := limitOf(c.keys)
+	if c.Keys != nil {
+		k := limitOf(c.Keys)
 		l.Keys = &k
 	}
 	return l
-}
-
-// Members returns the table: for each service and structure, its members.
-func Members() map[string]map[string][]string {
-	all := make(map[string]map[string][]string)
-	for service, table := range map[string]map[string][]memberRow{"iam": iamMembers, "sts": stsMembers} {
-		all[service] = make(map[string][]string)
-		for structure, rows := range table {
-			for _, r := range rows {
-				all[service][structure] = append(all[service][structure], r.member)
-			}
-		}
-	}
-	for service, table := range laterMembers {
-		for structure, rows := range table {
-			for _, r := range rows {
-				all[service][structure] = append(all[service][structure], r.member)
-			}
-		}
-	}
-	return all
-}
-
-// Patterns returns every pattern of the table, compiled, by its text.
-func Patterns() map[string]*regexp.Regexp {
-	all := make(map[string]*regexp.Regexp)
-	for _, table := range []map[string]constraintRow{iamShapes, stsShapes, laterShapes} {
-		for name, row := range table {
-			if row.pattern != "" {
-				all[row.pattern] = compile(table, name).matches
-			}
-		}
-	}
-	return all
 }
 
 // WireNames returns the names on the wire of the members of a structure.

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"darkroom/internal/constraint"
 )
 
 // form is what a value is on the wire.
@@ -54,7 +56,7 @@ type member struct {
 	field    int    // its index in the Go structure, or that of its type among those of a union
 	shape    *shape
 	required bool
-	limit    *constraint
+	limit    *bounds
 }
 
 var (
@@ -130,8 +132,8 @@ func (s *shape) buildMembers(made map[reflect.Type]*shape) {
 		if !f.IsExported() || f.Name == "ResultMetadata" {
 			continue // not of the model, but of the SDK
 		}
-		row, limit := constraintOf(service, t.Name(), f.Name)
-		m := member{name: wireName(service, t.Name(), f.Name), path: lowerFirst(f.Name), field: i, shape: build(f.Type, made), required: row.required, limit: limit}
+		limit, required := constraint.Of(t, f.Name)
+		m := member{name: wireName(service, t.Name(), f.Name), path: lowerFirst(f.Name), field: i, shape: build(f.Type, made), required: required, limit: (*bounds)(limit)}
 		s.members = append(s.members, m)
 		s.byName[m.name] = m
 	}
@@ -148,13 +150,12 @@ var unions = map[reflect.Type][]reflect.Type{
 
 func (s *shape) buildVariants(made map[reflect.Type]*shape) {
 	t := s.typ
-	service := serviceOf(t)
 	s.byName = make(map[string]member)
 	for i, variant := range unions[t] {
 		name := strings.TrimPrefix(variant.Name(), t.Name()+"Member")
 		value, _ := variant.FieldByName("Value")
-		_, limit := constraintOf(service, t.Name(), name)
-		m := member{name: name, path: lowerFirst(name), field: i, shape: build(value.Type, made), limit: limit}
+		limit, _ := constraint.Of(t, name)
+		m := member{name: name, path: lowerFirst(name), field: i, shape: build(value.Type, made), limit: (*bounds)(limit)}
 		s.members = append(s.members, m)
 		s.byName[m.name] = m
 	}

@@ -10,8 +10,10 @@ import (
 	"strings"
 )
 
-//go:generate go run generate.go kms KMS_MODEL.json kms_table.go
 //go:generate go run generate.go acm ACM_MODEL.json acm_table.go
+//go:generate go run generate.go iam IAM_MODEL.json iam_table.go
+//go:generate go run generate.go kms KMS_MODEL.json kms_table.go
+//go:generate go run generate.go sts STS_MODEL.json sts_table.go
 
 // No bound.
 const (
@@ -54,10 +56,12 @@ type model struct {
 // models are the APIs by the name of the SDK's package.
 var models = map[string]model{
 	"acm": {acmMembers, acmShapes},
+	"iam": {iamMembers, iamShapes},
 	"kms": {kmsMembers, kmsShapes},
+	"sts": {stsMembers, stsShapes},
 }
 
-// Of returns what the model asks of a member of a structure of the SDK, and whether it must be given: nil and false where it asks nothing.
+// Of returns what the model asks of a member of a structure or union of the SDK, and whether it must be given: nil and false where it asks nothing.
 func Of(structure reflect.Type, member string) (c *Constraint, required bool) {
 	name := service(structure)
 	for _, m := range []model{later[name], models[name]} {
@@ -100,9 +104,13 @@ func compile(service, shape string) *Constraint {
 
 var unicodeEscape = regexp.MustCompile(`\\u([0-9A-F]{4})`)
 
-// rewritten has the patterns that Go cannot read: it has no look-ahead.
+// rewritten has the patterns that do not mean in Go what they mean, or are meant to mean, in the model. Go has no look-ahead.
 var rewritten = map[string]string{
 	`(\*\.)?(((?!-)[A-Za-z0-9-]{0,62}[A-Za-z0-9])\.)+((?!-)[A-Za-z0-9-]{1,62}[A-Za-z0-9])`: `(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9][A-Za-z0-9-]{0,61}[A-Za-z0-9]`,
+	// The bounds on the length are in the table too.
+	`^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$`: `[a-z0-9](-?[a-z0-9])+`,
+	// What Java reads as U+1000 and a zero is meant to be U+10000; surrogates are not characters.
+	`[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF]+`: `[\x{9}\x{A}\x{D}\x{20}-\x{7E}\x{85}\x{A0}-\x{D7FF}\x{E000}-\x{FFFD}\x{10000}-\x{10FFFF}]+`,
 }
 
 // translate turns a pattern of a model into the syntax of Go.

@@ -8,14 +8,38 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/acm"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 )
 
 // newer are the operations and members of the SDK that are newer than the models: none of the operations is offered.
 var newer = regexp.MustCompile(`^acm\.(.*Acme.*|ListCertificateDomainValidations|(ListTagsFor|Tag|Untag)Resource)Input|^kms\.(De|En)capsulateInput` +
 	`|^acm\.(ListCertificatesInput|AcmCertificateMetadataFilter)\.CertificateKeyPairOrigins?$|^acm\.RequestCertificateInput\.|^acm\.(PrevalidationOptions|CertificateAuthority|PublicCertificateAuthority|Dns.*Options)`)
 
-// structures returns the structures that the inputs of a client reach, without unions.
+// unread are structures of the tables that stand below unions of the SDK, in inputs of operations that are not offered.
+var unread = regexp.MustCompile(`^acm\.(CertificateFilter.*|.*AttributeFilter|.*MetadataFilter|Subject.*Filter|CommonNameFilter|DnsNameFilter|TimestampRange)$`)
+
+// unions have the structures that stand behind the members of the unions of inputs.
+var unions = map[reflect.Type][]reflect.Type{
+	reflect.TypeFor[iamtypes.PolicyIdentifier](): {reflect.TypeFor[iamtypes.InlinePolicyIdentifierType]()},
+}
+
+// TestUnion: the members of a union are in the table too.
+func TestUnion(t *testing.T) {
+	t.Parallel()
+	for _, member := range []string{"InlinePolicyIdentifier", "PolicyArn", "PolicyType"} {
+		if !slices.ContainsFunc(models["iam"].members["PolicyIdentifier"], func(r memberRow) bool { return r.member == member }) {
+			t.Errorf("PolicyIdentifier.%s is not in the table", member)
+		}
+	}
+	if c, _ := Of(reflect.TypeFor[iamtypes.PolicyIdentifier](), "PolicyArn"); c == nil || c.Maximum != 2048 {
+		t.Errorf("PolicyArn: %+v", c)
+	}
+}
+
+// structures returns the structures that the inputs of a client reach.
 func structures(client any) []reflect.Type {
 	var all []reflect.Type
 	var walk func(t reflect.Type)
@@ -23,6 +47,10 @@ func structures(client any) []reflect.Type {
 		switch t.Kind() {
 		case reflect.Pointer, reflect.Slice, reflect.Map:
 			walk(t.Elem())
+		case reflect.Interface:
+			for _, member := range unions[t] {
+				walk(member)
+			}
 		case reflect.Struct:
 			if service(t) == "" || slices.Contains(all, t) {
 				return
@@ -47,9 +75,15 @@ func structures(client any) []reflect.Type {
 // TestEveryMember walks the inputs of the SDK's clients: the table has each member, and each of the table is one of the SDK.
 func TestEveryMember(t *testing.T) {
 	t.Parallel()
-	for name, client := range map[string]any{"acm": &acm.Client{}, "kms": &kms.Client{}} {
+	for name, client := range map[string]any{"acm": &acm.Client{}, "iam": &iam.Client{}, "kms": &kms.Client{}, "sts": &sts.Client{}} {
 		members := 0
-		for _, typ := range structures(client) {
+		all := structures(client)
+		for structure := range models[name].members {
+			if structure != "PolicyIdentifier" && !slices.ContainsFunc(all, func(t reflect.Type) bool { return t.Name() == structure }) && !unread.MatchString(name+"."+structure) {
+				t.Errorf("%s: %s is in the table and no part of an input", name, structure)
+			}
+		}
+		for _, typ := range all {
 			var known []string
 			for _, row := range slices.Concat(models[name].members[typ.Name()], later[name].members[typ.Name()]) {
 				known = append(known, row.member)
@@ -90,39 +124,109 @@ func TestOf(t *testing.T) {
 	}
 }
 
-// TestPatterns holds the patterns that are more than a set of characters against texts that they take and do not; every pattern compiles.
+// TestPatterns holds every pattern of the tables against texts that it takes and does not.
 func TestPatterns(t *testing.T) {
 	t.Parallel()
+	untested := make(map[string]*regexp.Regexp)
 	for name, m := range models {
-		for shape := range m.shapes {
-			compile(name, shape) // panics
+		for _, shapes := range []map[string]shapeRow{m.shapes, later[name].shapes} {
+			for shape, row := range shapes {
+				if row.pattern != "" {
+					untested[row.pattern] = compile(name, shape).Matches
+				}
+			}
 		}
 	}
+	text := "\t\n\r ~\u00ff"
+	certificate := "arn:aws:acm:us-east-1:111122223333:certificate/12345678-1234-1234-1234-123456789012"
 	for _, c := range []struct {
-		model, shape string
-		yes, no      []string
+		pattern string
+		yes, no []string
 	}{
-		{"acm", "Arn", []string{"arn:aws:acm:us-east-1:111122223333:certificate/12345678-1234-1234-1234-123456789012"}, []string{"", "arn:aws:acm:us-east-1:x:certificate/a", "arn:aws:iam::111122223333:role/r", "arn:aws:acm:us-east-1:1:certificate/a\n"}},
-		{"acm", "DomainNameString", []string{"example.com", "*.example.com", "a-b.example", "x.co"}, []string{"", "com", "-a.com", "a-.com", "a..com", "a.c", "*.*.com", "a_b.com", strings.Repeat("a", 64) + ".com", "a.-com"}},
-		{"acm", "TagKey", []string{"é 1_.:/=+-@"}, []string{"a&b", "a\tb"}},
-		{"kms", "AliasNameType", []string{"alias/a:_-"}, []string{"", "alias/a b", "alias/a\n"}},
-		{"kms", "PolicyType", []string{"{\"a\":\"é\"}\n\t"}, []string{"", "\x00", "\u0100"}},
-		{"kms", "KeyMaterialDescriptionType", []string{"a b/c"}, []string{"a;b"}},
+		{`[\w+=,.@-]+`, []string{"a", "A_1+=,.@-"}, []string{"", "a b", "a/b", "é", "a\n", "\na", "a:b"}},
+		{`[\w+=,.@-]*`, []string{"", "a"}, []string{"a b", "a\n"}},
+		{`[\w._-]+`, []string{"a._-1"}, []string{"", "a+b", "a=b"}},
+		{`[\w+=/:,.@-]+`, []string{"arn:aws:iam::1:mfa/a"}, []string{"", "a b", "a;b"}},
+		{`[\w+=/:,.@-]*`, []string{"", "arn:aws:iam::1:mfa/a"}, []string{"a b"}},
+		{`[\w+=,.@:\/-]*`, []string{"", "a:/b"}, []string{"a b", `a\b`}},
+		{`[\w]+`, []string{"AKIA_1"}, []string{"", "a-b"}},
+		{`[\w]*`, []string{"", "AKIA_1"}, []string{"a-b"}},
+		{`[\w-]*`, []string{"", "s3-a"}, []string{"a.b"}},
+		{`[\w-]+`, []string{"s3-a"}, []string{"", "a.b"}},
+		{`[\d]+`, []string{"123456"}, []string{"", "12a", "١"}},
+		{`[\d]*`, []string{"", "123456"}, []string{"12a", "-1"}},
+		{`\d{12}`, []string{"111122223333"}, []string{"11112222333", "1111222233334", "11112222333a"}},
+		{`[A-Z0-9]+`, []string{"AB12"}, []string{"", "ab", "A-B"}},
+		{`[ -~]+`, []string{" ~"}, []string{"", "\t", "é"}},
+		{`v[1-9][0-9]*(\.[A-Za-z0-9-]*)?`, []string{"v1", "v12", "v1.", "v1.a-b"}, []string{"", "1", "v0", "v01", "v", "V1", "v1.a.b"}},
+		{`(\u002F)|(\u002F[\u0021-\u007E]+\u002F)`, []string{"/", "/a/", "/a/b/", "//a//"}, []string{"", "a", "/a", "a/", "/a b/", "/é/", "/\n", "//"}},
+		{`((/[A-Za-z0-9\.,\+@=_-]+)*)/`, []string{"/", "/a/", "/a/b+c/"}, []string{"", "a", "/a", "//", "/a b/", "/a!/"}},
+		{`\u002F[\u0021-\u007F]*`, []string{"/", "/a", "/a/b"}, []string{"", "a", "/a b", "/é"}},
+		{`[\u0020-\u00FF]+`, []string{" ~\u00ff"}, []string{"", "\t", "\u0100"}},
+		{`[\u0009\u000A\u000D\u0020-\u00FF]+`, []string{text, "{}"}, []string{"", "\x00", "\x0b", "\u0100", "🎬"}},
+		{`[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]+`, []string{text}, []string{"", "\x7f", "\u00a0", "\u0100"}},
+		{`[\u0009\u000A\u000D\u0020-\u007E\u00A1-\u00FF]*`, []string{"", text}, []string{"\x7f", "\u00a0", "\u0100"}},
+		{
+			`[\u0009\u000A\u000D\u0020-\u007E\u0085\u00A0-\uD7FF\uE000-\uFFFD\u10000-\u10FFFF]+`,
+			[]string{text, "\u0085\ud7ff\ue000\ufffd\U00010000\U0010ffff"},
+			[]string{"", "\x00", "\x7f", "\u0084", "\ufffe"},
+		},
+		{`[\p{L}\p{Z}\p{N}_.:/=+\-@]+`, []string{"é 1_.:/=+-@", "\u00a0", "字"}, []string{"", "a&b", "a,b", "a\tb", "(a)", "🎬"}},
+		{`[\p{L}\p{Z}\p{N}_.:/=+\-@]*`, []string{"", "é 1"}, []string{"a&b", "a\nb"}},
+		{`^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$`, []string{"abc", "a-b", "1-2-3"}, []string{"", "a", "-ab", "ab-", "a--b", "Abc", "a_b", "a-b\n"}},
+		{`^[a-zA-Z0-9:_.-]+$`, []string{"a:B_.-"}, []string{"", "a/b", "a\n"}},
+		{`^[a-zA-Z0-9:/+=,.@_-]+$`, []string{"arn:aws:iam::1:user/a"}, []string{"", "a b"}},
+		{`^http(s?)://[a-zA-Z0-9._/-]*(\?[a-zA-Z0-9._=&-]*)?(#[a-zA-Z0-9._/-]*)?$`, []string{"http://a", "https://a/b?c=d&e#f"}, []string{"", "ftp://a", "https://a:1", "https://a b", "x https://a", "https://a\n"}},
+		{`^o-[0-9a-z]{10,32}\/r-[0-9a-z]{4,32}[0-9a-z-\/]*`, []string{"o-a1b2c3d4e5/r-f6g7", "o-a1b2c3d4e5/r-f6g7/ou-1/"}, []string{"", "o-a1b2c3d4e/r-f6g7", "xo-a1b2c3d4e5/r-f6g7", "o-a1b2c3d4e5/r-f6g7/A"}},
+		{`^p-[0-9a-zA-Z_]{8,128}$`, []string{"p-01234567"}, []string{"", "p-0123456", "x-01234567", "p-01234567\n"}},
+		{"^[A-Za-z][A-Za-z0-9/_-]*$", []string{"a", "RoleManager/Enabled"}, []string{"", "1a", "/a", "a.b"}},
+		// ACM
+		{`arn:[\w+=/,.@-]+:acm:[\w+=/,.@-]*:[0-9]+:[\w+=,.@-]+(/[\w+=,.@-]+)*`, []string{certificate}, []string{"", "arn:aws:acm:us-east-1:x:certificate/a", "arn:aws:iam::111122223333:role/r", certificate + "\n", "x" + certificate}},
+		{`arn:[\w+=/,.@-]+:acm-pca:[\w+=/,.@-]*:[0-9]+:[\w+=,.@-]+(/[\w+=,.@-]+)*`, []string{"arn:aws:acm-pca:us-east-1:111122223333:certificate-authority/a"}, []string{"", certificate}},
+		{
+			`(\*\.)?(((?!-)[A-Za-z0-9-]{0,62}[A-Za-z0-9])\.)+((?!-)[A-Za-z0-9-]{1,62}[A-Za-z0-9])`,
+			[]string{"example.com", "*.example.com", "a-b.example", "x.co", strings.Repeat("a", 63) + ".com"},
+			[]string{"", "com", "-a.com", "a-.com", "a..com", "a.c", "*.*.com", "a_b.com", strings.Repeat("a", 64) + ".com", "a.-com", "a.com\n"},
+		},
+		{`\w+`, []string{"token_1"}, []string{"", "a-b"}},
+		{`[\u0009\u000A\u000D\u0020-\u00FF]*`, []string{"", text}, []string{"\x00", "\u0100"}},
+		{"[0-9a-f]{2}(:[0-9a-f]{2}){1,19}", []string{"0f:ab", "00:11:22"}, []string{"", "0f", "0F:AB", "0f:ab:", strings.Repeat("00:", 20) + "00"}},
+		{`[\p{L}\p{Z}\p{N}_.:\/=+\-@]*`, []string{"", "é 1_.:/=+-@"}, []string{"a&b", "a\tb"}},
+		// KMS
+		{"[0-9]{12}", []string{"111122223333"}, []string{"11112222333", "1111222233334"}},
+		{"^[a-zA-Z0-9:/_-]+$", []string{"alias/a:_-"}, []string{"", "alias/a b", "alias/a\n", "alias/é"}},
+		{"^[a-f0-9]+$", []string{"0af"}, []string{"", "0AF", "g"}},
+		{"cluster-[2-7a-zA-Z]{11,16}", []string{"cluster-abcdefghijk"}, []string{"cluster-abcdefghij", "cluster-abcdefghij1", "x"}},
+		{`^[a-zA-Z0-9:/_\s.-]+$`, []string{"a b/c\n"}, []string{"", "a;b"}},
+		{`[\u0020-\u00FF]*`, []string{"", "a\u00ff"}, []string{"\t", "\u0100"}},
+		{`^[\w+=,.@:/-]+$`, []string{"arn:aws:iam::111122223333:user/ann"}, []string{"", "a b", "a*"}},
+		{`^([a-z]+-){2,3}\d+$`, []string{"us-east-1", "us-gov-west-1"}, []string{"", "useast1", "us-east-1a", "a-b-c-d-1"}},
+		{"^[a-zA-Z0-9-_.]+$", []string{"a-b_c.d"}, []string{"", "a/b"}},
+		{"^[A-Z2-7]+$", []string{"ABC234"}, []string{"", "abc", "1"}},
+		{`^[a-zA-Z0-9\/+=]+$`, []string{"aA0/+="}, []string{"", "a-b"}},
+		{"^https://[a-zA-Z0-9.-]+$", []string{"https://a.example"}, []string{"", "http://a", "https://a:1", "https://a/b"}},
+		{`^(/[a-zA-Z0-9\/_-]+/kms/xks/v\d{1,2})$|^(/kms/xks/v\d{1,2})$`, []string{"/kms/xks/v1", "/a/b/kms/xks/v12"}, []string{"", "/kms/xks/v", "/kms/xks/v123", "kms/xks/v1"}},
+		{`^(com|eu)\.amazonaws\.vpce\.([a-z]+-){2,3}\d+\.vpce-svc-[0-9a-z]+$`, []string{"com.amazonaws.vpce.us-east-1.vpce-svc-0a"}, []string{"", "com.amazonaws.vpce.us-east-1.vpce-svc-", "org.amazonaws.vpce.us-east-1.vpce-svc-0a"}},
 	} {
-		compiled := compile(c.model, c.shape)
-		if compiled == nil || compiled.Matches == nil {
-			t.Errorf("%s: no pattern", c.shape)
-			continue
-		}
-		for _, s := range c.yes {
-			if !compiled.Matches.MatchString(s) {
-				t.Errorf("%s: %q is not taken", c.shape, s)
+		t.Run(c.pattern, func(t *testing.T) {
+			compiled := untested[c.pattern]
+			if compiled == nil {
+				t.Fatal("is not in the tables")
 			}
-		}
-		for _, s := range c.no {
-			if compiled.Matches.MatchString(s) {
-				t.Errorf("%s: %q is taken", c.shape, s)
+			delete(untested, c.pattern)
+			for _, s := range c.yes {
+				if !compiled.MatchString(s) {
+					t.Errorf("%q is not taken", s)
+				}
 			}
-		}
+			for _, s := range c.no {
+				if compiled.MatchString(s) {
+					t.Errorf("%q is taken", s)
+				}
+			}
+		})
+	}
+	for pattern := range untested {
+		t.Errorf("%s is not tested", pattern)
 	}
 }

@@ -6,6 +6,25 @@ var later = map[string]model{
 	"acm": {
 		members: map[string][]memberRow{"CertificateOptions": {{"ValidationMethod", "ValidationMethod", false}}},
 	},
+	"iam": {
+		members: map[string][]memberRow{
+			"AcquireRoleInput": {
+				{"TemplateArn", "arnType", true}, {"ReplacementValues", "replacementValuesType", false}, {"TemplateMinorVersion", "minorVersionType", false},
+			},
+			"GetRoleTemplateVersionInput": {{"TemplateArn", "arnType", true}, {"MinorVersion", "minorVersionType", false}},
+			"PutAccountPropertiesInput":   {{"Properties", "accountPropertiesType", true}},
+			"ReplacementValueEntry":       {{"Values", "replacementValueListType", true}},
+		},
+		shapes: map[string]shapeRow{
+			"accountPropertiesType":    {minimum: NoMinimum, maximum: NoMaximum, item: "accountPropertyValueType", key: "accountPropertyKeyType"},
+			"accountPropertyKeyType":   {minimum: 1, maximum: 50, pattern: "^[A-Za-z][A-Za-z0-9/_-]*$"},
+			"accountPropertyValueType": {minimum: 1, maximum: 1024},
+			"minorVersionType":         {minimum: NoMinimum, maximum: NoMaximum},
+			"replacementValueListType": {minimum: 1, maximum: 20, item: "replacementValueType"},
+			"replacementValueType":     {minimum: NoMinimum, maximum: NoMaximum},
+			"replacementValuesType":    {minimum: NoMinimum, maximum: 30},
+		},
+	},
 	"kms": {
 		members: map[string][]memberRow{
 			"CreateGrantInput": { // one of two principals, which the service says
@@ -18,6 +37,19 @@ var later = map[string]model{
 		shapes: map[string]shapeRow{
 			"ServicePrincipalType": {minimum: 1, maximum: 256},
 			"SourceArnType":        {minimum: 20, maximum: 2048},
+		},
+	},
+	"sts": {
+		members: map[string][]memberRow{
+			"AssumeRoleInput":                {{"MinimumSessionTokenSize", "minimumSessionTokenSizeType", false}},
+			"AssumeRoleWithSAMLInput":        {{"MinimumSessionTokenSize", "minimumSessionTokenSizeType", false}},
+			"AssumeRoleWithWebIdentityInput": {{"MinimumSessionTokenSize", "minimumSessionTokenSizeType", false}},
+			"AssumeRootInput":                {{"MinimumSessionTokenSize", "minimumSessionTokenSizeType", false}},
+			"GetFederationTokenInput":        {{"MinimumSessionTokenSize", "minimumSessionTokenSizeType", false}},
+			"GetSessionTokenInput":           {{"MinimumSessionTokenSize", "minimumSessionTokenSizeType", false}},
+		},
+		shapes: map[string]shapeRow{
+			"minimumSessionTokenSizeType": {minimum: 0, maximum: 4096},
 		},
 	},
 }
