@@ -117,8 +117,7 @@ func TestClientSideEncryption(t *testing.T) {
 		{"ctr256", "AES_CTR", "aes-256-ctr", 32, 16}, {"ctr192short", "AES_CTR", "aes-192-ctr", 24, 12}, {"cbc128", "AES_CBC", "aes-128-cbc", 16, 16},
 	} {
 		keyFile, sealedFile := filepath.Join(dir, way.name+".key"), filepath.Join(dir, way.name+".mp4")
-		env := append(s.env(), "AWS_PROFILE=admin")
-		out := run(t, env, "bash", "-c", `aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }; `+walkThrough, "guide", c, sealedFile, way.cipher, fmt.Sprint(way.key), fmt.Sprint(way.iv), keyFile)
+		out := run(t, nil, "bash", "-c", `eval "$("$0" env --data "$1")"; export AWS_PROFILE=admin; shift; `+walkThrough, binary, s.data, c, sealedFile, way.cipher, fmt.Sprint(way.key), fmt.Sprint(way.iv), keyFile)
 		key, err := os.ReadFile(keyFile)
 		if err != nil {
 			t.Fatal(err)
@@ -239,7 +238,7 @@ func TestClientSideEncryption(t *testing.T) {
 	for _, a := range s.accesses() {
 		if a.Service == "kms" && a.Internal {
 			n++
-			if a.Operation != "Decrypt" || !strings.Contains(a.Principal, ":assumed-role/") {
+			if a.Operation != "Decrypt" && a.Status < 400 || !strings.Contains(a.Principal, ":assumed-role/") {
 				t.Errorf("%+v", a)
 			}
 		}

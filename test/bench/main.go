@@ -66,6 +66,7 @@ func (b *bench) run(only string) (err error) {
 		{"memory", b.memory},
 		{"objects", b.objects},
 		{"records", b.records},
+		{"decrypt", b.decrypt},
 		{"codec", b.codec},
 		{"decisions", b.decisions},
 		{"entry", b.entry},

@@ -20,6 +20,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert"
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -34,6 +36,8 @@ type server struct {
 	cfg      aws.Config
 	jobs     *mediaconvert.Client
 	objects  *s3.Client
+	keys     *kms.Client
+	people   *iam.Client
 	mu       sync.Mutex           // guards encoders
 	encoders map[string]time.Time // when each job's encoder started, by the server's log
 	logged   chan struct{}        // told at each
@@ -78,6 +82,7 @@ func (b *bench) serve() (*server, error) {
 	s.cfg = cfg
 	s.jobs = mediaconvert.NewFromConfig(cfg)
 	s.objects = s3.NewFromConfig(cfg, pathStyle)
+	s.keys, s.people = kms.NewFromConfig(cfg), iam.NewFromConfig(cfg)
 	return s, nil
 }
 
@@ -160,6 +165,10 @@ const pollEvery = 200 * time.Millisecond
 
 // finish waits for a job's end, calling look every so often.
 func (s *server) finish(ctx context.Context, id string, look func()) error {
+	return s.poll(ctx, id, pollEvery, look)
+}
+
+func (s *server) poll(ctx context.Context, id string, every time.Duration, look func()) error {
 	for {
 		out, err := s.jobs.GetJob(ctx, &mediaconvert.GetJobInput{Id: &id})
 		if err != nil {
@@ -175,7 +184,7 @@ func (s *server) finish(ctx context.Context, id string, look func()) error {
 			look()
 		}
 		select {
-		case <-time.After(pollEvery):
+		case <-time.After(every):
 		case <-ctx.Done():
 			return ctx.Err()
 		}
