@@ -239,6 +239,34 @@ func (s *server) resident() (bytes int64, err error) {
 	return bytes, nil
 }
 
+// ticks is how many there are in a second of the kernel's accounting (USER_HZ).
+const ticks = 100
+
+// processor is the time that the server, its worker and the programs that they have waited for were on a processor.
+func (s *server) processor() (time.Duration, error) {
+	worker, err := s.worker()
+	if err != nil {
+		return 0, err
+	}
+	var sum int64
+	for _, pid := range []int{s.cmd.Process.Pid, worker} {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return 0, err
+		}
+		text := string(b)
+		fields := strings.Fields(text[strings.LastIndexByte(text, ')')+1:])
+		for _, f := range fields[11:15] { // utime, stime, cutime, cstime: proc(5)
+			var n int64
+			if _, err := fmt.Sscan(f, &n); err != nil {
+				return 0, err
+			}
+			sum += n
+		}
+	}
+	return time.Duration(sum) * time.Second / ticks, nil
+}
+
 // gateway is a versitygw over a directory, the peer among S3 servers.
 type gateway struct {
 	cmd     *exec.Cmd
