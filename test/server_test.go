@@ -166,8 +166,14 @@ func serve(t *testing.T, args ...string) *server {
 // serveBinary is serve of a program.
 func serveBinary(t *testing.T, program string, args ...string) *server {
 	t.Helper()
+	return serveOn(t, program, filepath.Join(t.TempDir(), "data"), args...)
+}
+
+// serveOn starts a program on a directory that may be there already.
+func serveOn(t *testing.T, program, data string, args ...string) *server {
+	t.Helper()
 	need(t, "ffmpeg")
-	s := &server{t: t, bin: program, data: filepath.Join(t.TempDir(), "data"), args: args, secrets: new(secrets)}
+	s := &server{t: t, bin: program, data: data, args: args, secrets: new(secrets)}
 	s.start()
 	t.Cleanup(func() {
 		texts := map[string]string{}

@@ -52,7 +52,7 @@ func keysStatus(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if err != nil {
 		return err
 	}
-	showStatus(stdout, st)
+	show(stdout, st)
 	if warning := rootWarning(cfg.Data); warning != "" {
 		fmt.Fprintf(stdout, "WARNING: %s\n", warning)
 	}
@@ -136,7 +136,7 @@ func keysRewrap(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	case err != nil:
 		return err
 	}
-	showStatus(stdout, moved.After)
+	show(stdout, moved.After)
 	fmt.Fprintf(stdout, "\nServers that run are not disturbed. ")
 	if *rotate {
 		fmt.Fprintf(stdout, "They start with the same configuration as before.\n")
@@ -212,7 +212,7 @@ func formerConfig(st root.Status, to config.Config, old string, rotate bool) (co
 	return config.Config{}, usagef("the installation key is wrapped by a root of kind %s, %s: name the configuration that reaches it with --from", st.Kind, st.Key)
 }
 
-func showStatus(w io.Writer, st root.Status) {
+func show(w io.Writer, st root.Status) {
 	for _, l := range [][2]string{
 		{"installation", st.Installation},
 		{"root", string(st.Kind)},
