@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -284,51 +283,57 @@ func TestRewrapKilled(t *testing.T) {
 	s := serve(t)
 	s.upload("films", "in/clip.mp4", clip(t, 1))
 	film := s.read("films", "in/clip.mp4")
-	roots := map[string]string{
-		"passphrase": rooted(t, "root: {kind: passphrase, passphrase_file: '%s'}", secretFile(t, "passphrase", passphrase)),
-		"file":       rooted(t, "root: {file: '%s'}", filepath.Join(t.TempDir(), "root.key")),
+	var roots [2]string
+	for i := range roots {
+		roots[i] = rooted(t, "root: {file: '%s'}", filepath.Join(t.TempDir(), "root.key"))
 	}
-	darkroom(t, "keys", "rewrap", "--data", s.data, "--config", roots["file"])
-	now := func() string {
-		t.Helper()
-		for kind := range roots {
-			if strings.Contains(darkroom(t, "keys", "status", "--data", s.data), "root           "+kind) {
-				return kind
-			}
+	rewrap := func(ctx context.Context, from, to string) error {
+		args := []string{"keys", "rewrap", "--data", s.data, "--config", to}
+		if from != "" {
+			args = append(args, "--from", from)
 		}
-		t.Fatal("no root")
-		return ""
+		return exec.CommandContext(ctx, binary, args...).Run()
 	}
-	other := map[string]string{"passphrase": "file", "file": "passphrase"}
-	killed, moved := 0, 0
+	opens := func(config string) bool {
+		out, _, err := try(t, nil, binary, "keys", "status", "--data", s.data, "--config", config)
+		return err == nil && strings.Contains(out, "opens          yes")
+	}
+	if err := rewrap(t.Context(), "", roots[0]); err != nil {
+		t.Fatal(err)
+	}
 	start := time.Now()
-	darkroom(t, "keys", "rewrap", "--data", s.data, "--config", roots["passphrase"], "--from", roots["file"])
-	whole := time.Since(start)
-	const rounds = 24
+	if err := rewrap(t.Context(), roots[0], roots[1]); err != nil {
+		t.Fatal(err)
+	}
+	whole, now := time.Since(start), 1
+	const rounds = 40
+	killed, moved := 0, 0
 	for i := range rounds {
-		from := now()
-		ctx, cancel := context.WithTimeout(t.Context(), whole*time.Duration(i)*5/4/rounds)
-		cmd := exec.CommandContext(ctx, binary, "keys", "rewrap", "--data", s.data, "--config", roots[other[from]], "--from", roots[from])
-		err := cmd.Run()
+		ctx, cancel := context.WithTimeout(t.Context(), whole*time.Duration(i+1)/rounds)
+		err := rewrap(ctx, roots[now], roots[1-now])
 		cancel()
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGKILL {
-			killed++
-		} else if err != nil && ctx.Err() == nil {
+		switch {
+		case err != nil && ctx.Err() == nil:
 			t.Fatal(err)
+		case err != nil:
+			killed++
 		}
-		if now() != from {
+		a, b := opens(roots[0]), opens(roots[1])
+		if a == b {
+			t.Fatalf("round %d: the first root opens: %t, the second: %t", i, a, b)
+		}
+		if b != (now == 1) {
 			moved++
-		}
-		if out := darkroom(t, "keys", "status", "--data", s.data, "--config", roots[now()]); !strings.Contains(out, "opens          yes") {
-			t.Fatalf("round %d: %s", i, out)
+			now = 1 - now
+		} else if err == nil {
+			t.Errorf("round %d: it went well, and nothing moved", i)
 		}
 	}
-	if killed < rounds/3 {
+	if killed < rounds/4 {
 		t.Errorf("only %d of %d were killed", killed, rounds)
 	}
 	t.Logf("%d of %d killed, %d moved", killed, rounds, moved)
-	s.restart("--config", roots[now()])
+	s.restart("--config", roots[now])
 	if !bytes.Equal(s.read("films", "in/clip.mp4"), film) {
 		t.Error("the object is another one")
 	}

@@ -13,6 +13,7 @@
 package root
 
 import (
+	"bytes"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -110,7 +111,9 @@ func parse(text []byte) (document, error) {
 		return document{}, fmt.Errorf("version %d, which this program does not know: it was written by a newer one", v.Version)
 	}
 	var d document
-	if err := decodeStrict(text, &d); err != nil {
+	strict := json.NewDecoder(bytes.NewReader(text)) // with nothing behind it, as was seen above
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&d); err != nil {
 		return document{}, err
 	}
 	id, err := hex.DecodeString(d.Installation)

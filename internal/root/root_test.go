@@ -276,6 +276,10 @@ func TestOpenRefuses(t *testing.T) {
 		{"a list", text("[]"), []string{"restore"}},
 		{"a newer version", text(`{"version":2}`), []string{"version 2", "newer"}},
 		{"too long", text(strings.Repeat(" ", maxDocument+1)), []string{"more than"}},
+		{"something behind it", func(t *testing.T, dir string) Root {
+			write(t, filepath.Join(dir, Name), []byte(tree(t, dir)[Name]+"{}"))
+			return inside(dir)
+		}, []string{"restore"}},
 		{"unknown member", text(`{"version":1,"more":1}`), []string{"more"}},
 		{"another installation", edit(func(d *document) { d.Installation = strings.Repeat("0", 32) }), []string{"was changed"}},
 		{"another day", edit(func(d *document) { d.Created = d.Created.Add(time.Second) }), []string{"was changed"}},
