@@ -310,6 +310,7 @@ func TestRewrapKilled(t *testing.T) {
 	killed, moved := 0, 0
 	for i := range rounds {
 		ctx, cancel := context.WithTimeout(t.Context(), whole*time.Duration(i+1)/rounds)
+		start := time.Now()
 		err := rewrap(ctx, roots[now], roots[1-now])
 		cancel()
 		switch {
@@ -317,6 +318,8 @@ func TestRewrapKilled(t *testing.T) {
 			t.Fatal(err)
 		case err != nil:
 			killed++
+		default:
+			whole = time.Since(start) // the machine may be busier or freer than before
 		}
 		a, b := opens(roots[0]), opens(roots[1])
 		if a == b {
@@ -329,7 +332,7 @@ func TestRewrapKilled(t *testing.T) {
 			t.Errorf("round %d: it went well, and nothing moved", i)
 		}
 	}
-	if killed < rounds/4 {
+	if killed < rounds/8 {
 		t.Errorf("only %d of %d were killed", killed, rounds)
 	}
 	t.Logf("%d of %d killed, %d moved", killed, rounds, moved)

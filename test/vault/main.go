@@ -19,10 +19,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -30,6 +32,7 @@ import (
 	"github.com/hashicorp/vault/builtin/logical/transit"
 	vaulthttp "github.com/hashicorp/vault/http"
 	"github.com/hashicorp/vault/internalshared/configutil"
+	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/hashicorp/vault/sdk/physical/inmem"
 	"github.com/hashicorp/vault/vault"
@@ -55,6 +58,7 @@ func run(args []string) error {
 		Physical: store, DisableMlock: true, Logger: log,
 		LogicalBackends:    map[string]logical.Factory{"transit": transit.Factory},
 		CredentialBackends: map[string]logical.Factory{"approle": approle.Factory},
+		BuiltinRegistry:    plugins{},
 	})
 	if err != nil {
 		return err
@@ -90,6 +94,30 @@ func run(args []string) error {
 		return err
 	}
 	return nil
+}
+
+// plugins are those that are built in.
+type plugins struct{}
+
+var builtIn = map[consts.PluginType]map[string]logical.Factory{
+	consts.PluginTypeSecrets: {"transit": transit.Factory}, consts.PluginTypeCredential: {"approle": approle.Factory},
+}
+
+// Contains implements vault.BuiltinRegistry.
+func (plugins) Contains(name string, kind consts.PluginType) bool { return builtIn[kind][name] != nil }
+
+// Get implements vault.BuiltinRegistry.
+func (plugins) Get(name string, kind consts.PluginType) (func() (any, error), bool) {
+	f := builtIn[kind][name]
+	return func() (any, error) { return f, nil }, f != nil
+}
+
+// Keys implements vault.BuiltinRegistry.
+func (plugins) Keys(kind consts.PluginType) []string { return slices.Collect(maps.Keys(builtIn[kind])) }
+
+// DeprecationStatus implements vault.BuiltinRegistry.
+func (plugins) DeprecationStatus(name string, kind consts.PluginType) (consts.DeprecationStatus, bool) {
+	return consts.Supported, builtIn[kind][name] != nil
 }
 
 // certificate makes one for 127.0.0.1 that is its own authority, and writes it to a file.
