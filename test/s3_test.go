@@ -140,10 +140,10 @@ func TestRefusedHeaders(t *testing.T) {
 	c := s.s3()
 	_, err := c.PutObject(t.Context(), &s3.PutObjectInput{
 		Bucket: aws.String("films"), Key: aws.String("k"), Body: strings.NewReader("x"),
-		ServerSideEncryption: types.ServerSideEncryptionAwsKms, SSEKMSKeyId: aws.String("alias/films"),
+		ServerSideEncryption: types.ServerSideEncryptionAwsKmsDsse,
 	})
-	if err == nil || !strings.Contains(err.Error(), "x-amz-server-side-encryption") {
-		t.Errorf("SSE-KMS: %v", err)
+	if err == nil || !strings.Contains(err.Error(), "x-amz-server-side-encryption: aws:kms:dsse") {
+		t.Errorf("DSSE-KMS: %v", err)
 	}
 	if _, err := c.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String("films"), Key: aws.String("k")}); err == nil {
 		t.Error("a refused object is there")
