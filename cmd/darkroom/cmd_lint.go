@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
 
 	"darkroom/internal/api"
+	"darkroom/internal/config"
 	"darkroom/internal/mediaconvert"
 	"darkroom/internal/plan"
 	"darkroom/internal/preset"
@@ -63,6 +64,7 @@ func lint(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	caps := e.capabilities
 	caps.KeyRegion = *region // a server has a key service; this machine needs none to judge the job
+	caps.Storage = storage(config.Config{Region: *region})
 	found := findings(body, *kind, caps)
 	if *asJSON {
 		if err := json.NewEncoder(stdout).Encode(found); err != nil {

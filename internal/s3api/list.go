@@ -121,6 +121,9 @@ func (s *Service) list(in *request, start string, owners bool) (*listResult, blo
 	}
 	for _, i := range page.Objects {
 		e := listEntry{Key: name(i.Key), LastModified: stamp(i.LastModified), ETag: quote(i.ETag), Size: i.Size, StorageClass: "STANDARD"}
+		if i.Class != "" {
+			e.StorageClass = i.Class
+		}
 		if owners {
 			e.Owner = &owner{ID: in.account}
 		}

@@ -521,3 +521,40 @@ func TestStorageIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkEncryption puts and gets an object of 64 MiB under the store's keys, and under one of a key service.
+func BenchmarkEncryption(b *testing.B) {
+	const size = 64 << 20
+	s, err := Open(Options{Dir: b.TempDir(), Key: testKey(), Random: rand.Reader, Keys: blobtest.NewKeys()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.CreateBucket(b.Context(), "bucket"); err != nil {
+		b.Fatal(err)
+	}
+	film := make([]byte, size)
+	for name, e := range map[string]blob.Encryption{"SSE-S3": {}, "SSE-KMS": {Method: blob.SSEKMS}} {
+		b.Run(name+" put", func(b *testing.B) {
+			b.SetBytes(size)
+			for b.Loop() {
+				if _, err := s.Put(b.Context(), "bucket", name, bytes.NewReader(film), blob.PutOptions{Size: size, Storage: blob.Storage{Encryption: e}}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(name+" get", func(b *testing.B) {
+			b.SetBytes(size)
+			for b.Loop() {
+				o, err := s.Get(b.Context(), "bucket", name, nil, blob.Conditions{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.Copy(io.Discard, o.Body); err != nil {
+					b.Fatal(err)
+				}
+				o.Body.Close()
+			}
+		})
+	}
+}

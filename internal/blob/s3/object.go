@@ -273,7 +273,9 @@ func listing(page *s3.ListObjectsV2Output, after string) (blob.Listing, error) {
 			return out, err
 		}
 		if key > after {
-			out.Objects = append(out.Objects, blob.Info{Key: key, Size: aws.ToInt64(c.Size), ETag: untag(c.ETag), LastModified: aws.ToTime(c.LastModified)})
+			out.Objects = append(out.Objects, blob.Info{
+				Key: key, Size: aws.ToInt64(c.Size), ETag: untag(c.ETag), LastModified: aws.ToTime(c.LastModified), Class: string(c.StorageClass),
+			})
 			out.Next = max(out.Next, key)
 		}
 	}

@@ -3,6 +3,7 @@ package s3_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"darkroom/internal/blob"
 	"darkroom/internal/blob/blobtest"
 	"darkroom/internal/blob/s3"
 	"darkroom/internal/secret"
@@ -108,6 +110,40 @@ func newStore(t *testing.T, endpoint, id, key string) *s3.Store {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// TestClearStore: a server that takes the headers of encryption and stores in the clear says nothing back; no object of it stays, and no upload.
+func TestClearStore(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, startGateway(t), gatewayID, gatewaySecret)
+	ctx := t.Context()
+	if err := s.CreateBucket(ctx, "films"); err != nil {
+		t.Fatal(err)
+	}
+	own := &blob.CustomerKey{Key: secret.New(bytes.Repeat([]byte{1}, blob.CustomerKeySize))}
+	for _, e := range []blob.Encryption{{Method: blob.SSES3}, {Method: blob.SSEKMS}, {Method: blob.SSEKMS, KeyID: "arn:aws:kms:us-east-1:1:key/k"}, {Method: blob.SSEC, Customer: own}} {
+		o := blob.Storage{Encryption: e}
+		for _, size := range []int64{1, 9 << 20} { // at once, and in parts
+			if _, err := s.Put(ctx, "films", "k", bytes.NewReader(make([]byte, size)), blob.PutOptions{Size: size, Storage: o}); !errors.Is(err, blob.ErrNotHonoured) {
+				t.Errorf("%s: put of %d bytes: %v", e.Method, size, err)
+			}
+		}
+		if _, err := s.CreateUpload(ctx, "films", "k", blob.UploadOptions{Storage: o}); !errors.Is(err, blob.ErrNotHonoured) {
+			t.Errorf("%s: create upload: %v", e.Method, err)
+		}
+		if _, err := s.Put(ctx, "films", "src", strings.NewReader("x"), blob.PutOptions{Size: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Copy(ctx, "films", "src", "films", "k", blob.CopyOptions{Storage: o}); !errors.Is(err, blob.ErrNotHonoured) {
+			t.Errorf("%s: copy: %v", e.Method, err)
+		}
+		if _, err := s.Head(ctx, "films", "k", blob.Conditions{}); !errors.Is(err, blob.ErrNoSuchKey) {
+			t.Errorf("%s: what is in the clear stays: %v", e.Method, err)
+		}
+	}
+	if open, err := s.ListUploads(ctx, "films", ""); err != nil || len(open) > 0 {
+		t.Errorf("uploads stay: %v, %v", open, err)
+	}
 }
 
 func TestVersityGateway(t *testing.T) {
