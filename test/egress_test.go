@@ -18,7 +18,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert"
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/google/go-cmp/cmp"
 
 	"darkroom/internal/audit"
 	"darkroom/internal/egress/egresstest"
@@ -56,7 +58,9 @@ func TestEgress(t *testing.T) {
 	mux.HandleFunc("/inside/", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "https://169.254.169.254/latest/meta-data/", http.StatusFound)
 	})
-	mux.HandleFunc("/file/", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", http.StatusFound) })
+	mux.HandleFunc("/file/", func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+	})
 	mux.Handle("/films/", http.StripPrefix("/films", http.FileServer(http.Dir(films))))
 	site, flags := web(t, mux, true)
 	plain = "http" + strings.TrimPrefix(site.URL, "https")
@@ -205,7 +209,7 @@ func TestEgressTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	people, tokens := iam.NewFromConfig(s.config()), sts.NewFromConfig(s.config())
+	people, tokens := iam.NewFromConfig(s.config()), sts.NewFromConfig(s.config(), func(o *sts.Options) { o.RetryMaxAttempts = 1 })
 	providers := 0
 	for _, shape := range shapes {
 		url := shape.URL
@@ -224,9 +228,9 @@ func TestEgressTable(t *testing.T) {
 		}
 		token := (&issuer{t: t, url: "https://" + name, key: key}).token(nil)
 		if _, err := tokens.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
-			RoleArn: aws.String(roleNamed(fmt.Sprintf("R%d", providers))), RoleSessionName: aws.String("s"), WebIdentityToken: &token,
-		}); err == nil {
-			t.Errorf("issuer, %s: it vouches", shape.Name)
+			RoleArn: aws.String(roleNamed(fmt.Sprintf("R%d", providers))), RoleSessionName: aws.String("session"), WebIdentityToken: &token,
+		}); err == nil || made != nil && !strings.Contains(err.Error(), "IDPCommunicationError") {
+			t.Errorf("issuer, %s: got %v, want one that does not answer", shape.Name, err)
 		}
 		none("issuer, " + shape.Name)
 		if made != nil {
@@ -274,9 +278,93 @@ func TestEgressTable(t *testing.T) {
 	if reached := trap.Reached(t); len(reached) == 0 || reached[0].Addr() != egresstest.Public {
 		t.Errorf("a public address: %v was reached", reached)
 	}
+	issuing := fmt.Sprintf("https://public.%s:%d", egresstest.Zone, trap.Port)
+	if _, err := people.CreateOpenIDConnectProvider(ctx, &iam.CreateOpenIDConnectProviderInput{Url: &issuing, ClientIDList: []string{"darkroom"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := people.CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("Public"), AssumeRolePolicyDocument: aws.String(fmt.Sprintf(
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"arn:aws:iam::%s:oidc-provider/%s"},"Action":"sts:AssumeRoleWithWebIdentity"}]}`, account, strings.TrimPrefix(issuing, "https://")))}); err != nil {
+		t.Fatal(err)
+	}
+	vouched := (&issuer{t: t, url: issuing, key: key}).token(nil)
+	if _, err := tokens.AssumeRoleWithWebIdentity(ctx, &sts.AssumeRoleWithWebIdentityInput{
+		RoleArn: aws.String(roleNamed("Public")), RoleSessionName: aws.String("session"), WebIdentityToken: &vouched,
+	}); err == nil || !strings.Contains(err.Error(), "IDPCommunicationError") {
+		t.Errorf("an issuer at a public address that hangs up: %v", err)
+	}
+	if reached := trap.Reached(t); len(reached) == 0 || reached[0].Addr() != egresstest.Public {
+		t.Errorf("the issuer at a public address: %v was reached", reached)
+	}
+	purposes := map[string]int{}
 	for _, r := range s.trail() {
+		if r.Outcome == audit.Connected {
+			purposes[r.Dial.Purpose]++
+		}
+		if (r.Dial.Purpose == "oidc") != (r.RequestID != "") {
+			t.Errorf("in the audit trail, without its request: %s", asJSON(t, r))
+		}
 		if r.Outcome != audit.Denied && !strings.HasPrefix(r.Dial.Address, egresstest.Public.String()) {
 			t.Errorf("in the audit trail: %s", asJSON(t, r))
+		}
+	}
+	if purposes["input"] == 0 || purposes["oidc"] == 0 || len(purposes) != 2 {
+		t.Errorf("connections by purpose: %v", purposes)
+	}
+}
+
+// TestOddDestinations writes to keys that lead elsewhere where they are taken for paths: each output is at exactly the key that was asked for, in the
+// bucket that was asked for, or the job is refused.
+func TestOddDestinations(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.upload("films", "in/clip.mp4", clip(t, 1))
+	s.upload("other", "untouched", clip(t, 1))
+	written := map[string]string{} // by the job
+	for _, key := range []string{
+		"../other/x", "a/../../other/x", "..", "./x", "a//x", "/x", "..\\x", "%2e%2e%2fother%2fx", "x y+z", "x?versionId=1", "x#y", "..／x", "é", "e\u0301", "$$dt$$", "*", "x&y=z;", "~/x", strings.Repeat("../", 300) + "x",
+		"$dt", "$x$", "$../$", "x\u0000y", "x\ny", strings.Repeat("a", 1100),
+	} {
+		in := request(t, job(short("s3://films/in/clip.mp4", "s3://films/out/")))
+		in.Settings.OutputGroups[0].OutputGroupSettings.FileGroupSettings.Destination = aws.String("s3://films/" + key)
+		out, err := s.mediaconvert().CreateJob(t.Context(), in)
+		var bad *types.BadRequestException
+		switch {
+		case err == nil:
+			written[*out.Job.Id] = key
+		case !errors.As(err, &bad) || !strings.Contains(err.Error(), "/outputGroups/0"):
+			t.Errorf("%q: got %v, want the destination refused", key, err)
+		}
+	}
+	want := []string{"in/clip.mp4"}
+	for id, key := range written {
+		j := s.until(id, final)
+		if len(key) > 1000 {
+			if aws.ToInt32(j.ErrorCode) != 1040 {
+				t.Errorf("a long key: %s %d %s", j.Status, aws.ToInt32(j.ErrorCode), aws.ToString(j.ErrorMessage))
+			}
+			continue
+		}
+		if j.Status != types.JobStatusComplete {
+			t.Errorf("%q: %s %s", key, j.Status, aws.ToString(j.ErrorMessage))
+		}
+		want = append(want, strings.ReplaceAll(key, "$$", "$")+".mp4")
+	}
+	if len(want) < 15 {
+		t.Errorf("%d jobs were taken", len(want))
+	}
+	for bucket, keys := range map[string][]string{"films": want, "other": {"untouched"}} {
+		page, err := s.s3().ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &bucket})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, o := range page.Contents {
+			got = append(got, *o.Key)
+		}
+		slices.Sort(keys)
+		slices.Sort(got)
+		if diff := cmp.Diff(keys, got); diff != "" {
+			t.Errorf("bucket %s: -want +got\n%s", bucket, diff)
 		}
 	}
 }

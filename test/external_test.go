@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
+
+	"darkroom/internal/audit"
 )
 
 // serveOver starts a server whose object store is another one, as which it may do what the person may.
@@ -154,6 +156,17 @@ func TestExternalRoles(t *testing.T) {
 	if _, f := admin.assume(roleNamed("JobEnough"), "visit", "--policy-arns", "arn=arn:aws:iam::aws:policy/AmazonS3FullAccess", "arn=arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess").try(get...); f == nil ||
 		f.code != "AccessDenied" || strings.Contains(f.whole, host) {
 		t.Errorf("two policies: got %+v", f)
+	}
+
+	// Each connection to the store is in the audit trail, under the request that it was made for.
+	connections := s.trail()
+	if len(connections) < 2 {
+		t.Errorf("%d connections", len(connections))
+	}
+	for _, r := range connections {
+		if d := r.Dial; d.Purpose != "storage" || d.Address != host || r.RequestID == "" || r.Principal == "" || r.Outcome == audit.Denied {
+			t.Errorf("a connection: %s", asJSON(t, r))
+		}
 	}
 }
 
