@@ -394,3 +394,32 @@ func TestDialOnlyTCP(t *testing.T) {
 		}
 	}
 }
+
+// TestPaceHTTP: a server that falls silent in the middle of an answer is given up, over HTTP/1.1 and HTTP/2.
+func TestPaceHTTP(t *testing.T) {
+	t.Parallel()
+	silent := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		_, _ = io.WriteString(w, r.Proto[:5])
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	plain := httptest.NewServer(silent)
+	defer plain.Close()
+	secure, authority := serve(t, silent)
+	for _, s := range []*httptest.Server{plain, secure} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := open(t, s, authority, Input).Client(Input).Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := Pace{Stall: 100 * time.Millisecond, Window: time.Minute}.Body(resp.Body)
+		if got, err := io.ReadAll(body); !errors.Is(err, ErrSlow) || string(got) != "HTTP/" {
+			t.Errorf("%s: got %q, %v", resp.Proto, got, err)
+		}
+		_ = body.Close()
+	}
+}
