@@ -22,7 +22,7 @@ var order = []string{
 	// ground
 	"media", "arn", "uri", "secret", "constraint", "awsjson", "mediaconvert", "awsquery",
 	// pure: one package for each specification
-	"sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls", "cse",
+	"sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls", "m3u8", "cse",
 	// doors: each the only way to one outside thing
 	"sandbox", "egress", "origin", "blob", "blob/blobtest", "blob/plain", "blob/dir", "blob/s3", "kms", "root", "audit", "store", "store/storetest", "store/sqlite", "registry", "pki",
 	// engines
@@ -32,7 +32,7 @@ var order = []string{
 }
 
 // pure packages have no outside: what they are given is all they know.
-var pure = []string{"media", "arn", "uri", "constraint", "awsjson", "mediaconvert", "awsquery", "sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls"}
+var pure = []string{"media", "arn", "uri", "constraint", "awsjson", "mediaconvert", "awsquery", "sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls", "m3u8"}
 
 type pkg struct {
 	ImportPath, Dir string
@@ -111,8 +111,8 @@ func TestImports(t *testing.T) {
 	}
 	faces := []string{"gateway", "api", "s3api", "queryapi", "jsonapi", "kmsapi", "iamapi", "acmapi", "workerapi", "config"}
 	forbid(faces, "what listens can neither start a process nor dial out", "worker", "packager", "ffmpeg", "sandbox", "egress")
-	forbid([]string{"worker"}, "a worker broken by hostile media has no database to read and no signature to forge", "api", "store", "store/sqlite", "iam", "sigv4", "identity", "certificate", "queue")
-	formats := []string{"cmaf", "mp4", "mpegts", "hls"}
+	forbid([]string{"worker", "a worker broken by hostile media has no database to read and no signature to forge", "api", "store", "store/sqlite", "iam", "sigv4", "identity", "certificate", "queue")
+	formats := []string{"cmaf", "mp4", "mpegts", "hls", "m3u8"}
 	for _, f := range formats {
 		others := slices.DeleteFunc(slices.Clone(formats), func(o string) bool { return o == f })
 		forbid([]string{f}, "formats share media words and nothing else", others...)
