@@ -17,6 +17,9 @@ const (
 	tailBytes = 4 << 20
 )
 
+// unsized is the size of a stream.
+const unsized = -1
+
 // An input is one Source with a cache of its head and tail.
 type input struct {
 	source Source
@@ -95,6 +98,32 @@ func (in *input) copyRange(ctx context.Context, w io.Writer, offset, length int6
 		position += want
 	}
 	return nil
+}
+
+// copyAll writes a stream from its beginning to its end; nothing of it is kept. A failure of the source is remembered, one of w is not.
+func (in *input) copyAll(ctx context.Context, w io.Writer) error {
+	body, err := in.source.ReadRange(ctx, 0, -1)
+	if err != nil {
+		return in.failed(ctx, err)
+	}
+	defer func() { _ = body.Close() }()
+	// The answer is abandoned often; a reader that is blocked then must not outlive it.
+	defer context.AfterFunc(ctx, func() { _ = body.Close() })()
+	buffer := make([]byte, blockBytes)
+	for {
+		n, err := body.Read(buffer)
+		if n > 0 {
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return in.failed(ctx, err)
+		}
+	}
 }
 
 // reach is how far a reader for a range that ends at end goes: to the end of its last block if that block is to be kept.

@@ -52,8 +52,8 @@ func newServer(ctx context.Context, sources []Source) (*server, error) {
 	s := &server{token: rand.Text()}
 	for i, source := range sources {
 		size := source.Size()
-		if size < 0 {
-			return nil, fmt.Errorf("input %d has no size", i)
+		if size < unsized {
+			return nil, fmt.Errorf("input %d has size %d", i, size)
 		}
 		s.inputs = append(s.inputs, newInput(source, size))
 	}
@@ -131,8 +131,18 @@ func (s *server) read(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	header := w.Header()
-	header.Set("Accept-Ranges", "bytes")
 	header.Set("Content-Type", "application/octet-stream")
+	if in.size == unsized {
+		// Without a length the answer is chunked, and one that breaks off lacks its last chunk (RFC 9112 section 7.1).
+		if r.Method == http.MethodHead {
+			return
+		}
+		if err := in.copyAll(r.Context(), w); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		return
+	}
+	header.Set("Accept-Ranges", "bytes")
 	first, length, status := parseRange(r.Header.Get("Range"), in.size)
 	switch status {
 	case http.StatusRequestedRangeNotSatisfiable:

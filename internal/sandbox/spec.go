@@ -20,7 +20,8 @@ const (
 
 // A Source is an input that the program reads by ranges.
 type Source interface {
-	// Size is the length in bytes; it does not change.
+	// Size is the length in bytes; it does not change. It is -1 for a stream: the program reads it from its beginning and cannot seek in it, and
+	// ReadRange is called with offset 0 and length -1 alone.
 	Size() int64
 	// ReadRange opens the bytes from offset on: length of them, or all to the end if length is -1. The reader is closed as soon as the
 	// program loses interest, usually long before its end. It is called from several goroutines at once; calls and reads return when ctx
