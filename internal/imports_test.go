@@ -109,9 +109,9 @@ func TestImports(t *testing.T) {
 			}
 		}
 	}
-	faces := []string{"gateway", "api", "s3api", "queryapi", "jsonapi", "kmsapi", "iamapi", "acmapi", "workerapi", "config"}
+	faces := []string{"gateway", "api", "s3api", "queryapi", "stsapi", "jsonapi", "kmsapi", "iamapi", "acmapi", "workerapi", "config"}
 	forbid(faces, "what listens can neither start a process nor dial out", "worker", "packager", "ffmpeg", "sandbox", "egress")
-	forbid([]string{"worker", "a worker broken by hostile media has no database to read and no signature to forge", "api", "store", "store/sqlite", "iam", "sigv4", "identity", "certificate", "queue")
+	forbid([]string{"worker"}, "a worker broken by hostile media has no database to read and no signature to forge", "api", "store", "store/sqlite", "iam", "sigv4", "identity", "certificate", "keys", "root", "queue")
 	formats := []string{"cmaf", "mp4", "mpegts", "hls", "m3u8"}
 	for _, f := range formats {
 		others := slices.DeleteFunc(slices.Clone(formats), func(o string) bool { return o == f })

@@ -120,7 +120,7 @@ func sessionPolicy(a plan.Access, region string) (string, error) {
 	var sources []string // buckets
 	for _, in := range a.Inputs {
 		if in.URL == "" {
-			read.Resource = append(read.Resource, iam.Literal(arn.Object(in.Object.Bucket, in.Object.Key)))
+			read.Resource = append(read.Resource, readable(in))
 			sources = append(sources, in.Object.Bucket)
 		}
 	}
@@ -228,3 +228,12 @@ func keysOf(sid string, actions []string, region string, buckets []string) state
 }
 
 func compact(all []string) []string { return slices.Compact(slices.Sorted(slices.Values(all))) }
+
+// readable is the pattern of the objects that reading an input takes: the object, or for the playlist of an HLS package all in its directory and below.
+func readable(in plan.Input) string {
+	if dir, ok := in.Package(); ok {
+		// The slash behind the bucket is there also where the directory is the bucket: no other bucket's name goes on where this one ends.
+		return iam.Literal(arn.Object(dir.Bucket, "")+"/"+dir.Key) + "*"
+	}
+	return iam.Literal(arn.Object(in.Object.Bucket, in.Object.Key))
+}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"darkroom/internal/arn"
 	"darkroom/internal/iam"
 	"darkroom/internal/identity"
 	"darkroom/internal/job"
@@ -16,7 +15,7 @@ import (
 	"darkroom/internal/queue"
 )
 
-// prober has files looked into by a worker that acts for the caller, and may read the one file only.
+// prober has files looked into by a worker that acts for the caller, and may read the one file only, or the directory of an HLS package.
 type prober struct {
 	sessions *identity.Sessions
 	probes   *queue.Probes
@@ -30,7 +29,7 @@ func (p *prober) probe(ctx context.Context, caller iam.Principal, in plan.Input,
 	allowed := []statement{{Sid: "File", Effect: "Deny", Action: []string{"*"}, Resource: []string{"*"}}}
 	if in.URL == "" {
 		allowed = []statement{
-			{Sid: "File", Effect: "Allow", Action: []string{"s3:GetObject"}, Resource: []string{iam.Literal(arn.Object(in.Object.Bucket, in.Object.Key))}},
+			{Sid: "File", Effect: "Allow", Action: []string{"s3:GetObject"}, Resource: []string{readable(in)}},
 			keysOf("FileKey", readKey, p.region, []string{in.Object.Bucket}),
 		}
 	}

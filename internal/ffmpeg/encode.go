@@ -20,16 +20,26 @@ const fragmentMicroseconds = 1_000_000
 // the priming of AAC are; empty_moov would lose it.
 const movFlags = "delay_moov+default_base_moof"
 
-// EncodeArgs is the argument list that reads the source at url once and writes each rendition of the plan, in order, to its own pipe: the
+// EncodeArgs is the argument list that reads the files of the source at urls once and writes each rendition of the plan, in order, to its own pipe: the
 // first to descriptor firstFD, the next to the one after. Progress goes to the descriptor behind the last rendition's.
-func EncodeArgs(p *plan.Plan, url string, firstFD int) []string {
+func EncodeArgs(p *plan.Plan, urls []string, firstFD int) []string {
 	args := []string{
 		"-hide_banner", "-nostdin", "-v", "level+error", "-xerror",
 		"-progress", pipe(firstFD + len(p.Renditions)), "-stats_period", "0.5", "-nostats",
 		"-noautorotate",
 	}
-	args = append(args, inputArgs(p.Source.Demuxer)...)
-	args = append(args, "-i", url, "-filter_complex", filterGraph(p))
+	for i, f := range p.Source.Files {
+		args = append(args, inputArgs(f.Demuxer)...)
+		if f.Delay > 0 {
+			args = append(args, "-itsoffset", strconv.FormatFloat(f.Delay.Seconds(), 'f', 6, 64))
+		}
+		if f.Spliced {
+			// The filters take pictures of another size as they are. A graph that is made anew would begin at time 0 again.
+			args = append(args, "-reinit_filter", "0")
+		}
+		args = append(args, "-i", urls[i])
+	}
+	args = append(args, "-filter_complex", filterGraph(p))
 	for i := range p.Renditions {
 		r := &p.Renditions[i]
 		args = append(args, "-map", "["+r.ID+"]", "-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact")

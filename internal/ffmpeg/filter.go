@@ -168,7 +168,7 @@ func audioChain(r *plan.Rendition) string {
 	a := r.Audio
 	var inputs strings.Builder
 	for _, s := range a.Sources {
-		fmt.Fprintf(&inputs, "[0:%d]", s.Stream)
+		fmt.Fprintf(&inputs, "[%d:%d]", s.File, s.Stream)
 	}
 	var c chain
 	if len(a.Sources) > 1 {

@@ -51,6 +51,7 @@ type probeOutput struct {
 		FormatLongName string `json:"format_long_name"`
 		Duration       string `json:"duration"`
 		Size           string `json:"size"`
+		StartTime      string `json:"start_time"`
 		BitRate        string `json:"bit_rate"`
 
 		Tags map[string]string `json:"tags"`
@@ -109,6 +110,7 @@ func ParseProbe(out []byte, demuxer string) (*plan.Probe, error) {
 		Duration: seconds(o.Format.Duration),
 		Bitrate:  integer(o.Format.BitRate),
 		Size:     integer(o.Format.Size),
+		Start:    seconds(o.Format.StartTime),
 	}
 	tags := []map[string]string{o.Format.Tags}
 	for i := range o.Streams {

@@ -15,10 +15,16 @@ import (
 // encodeAudio plans the sound of one audio description; nil when the input has no sound at all.
 func (b *builder) encodeAudio(d *types.AudioDescription, path string) (*Audio, error) {
 	streams := b.source.audio()
+	sel, name := b.selector(aws.ToString(d.AudioSourceName))
+	if hls := selectsRendition(sel); hls != nil {
+		var err error
+		if streams, err = b.source.rendition(hls, name); err != nil {
+			return nil, err
+		}
+	}
 	if len(streams) == 0 {
 		return nil, nil
 	}
-	sel, name := b.selector(aws.ToString(d.AudioSourceName))
 	chosen, err := choose(sel, name, streams)
 	if err != nil {
 		return nil, err
@@ -33,7 +39,7 @@ func (b *builder) encodeAudio(d *types.AudioDescription, path string) (*Audio, e
 		if sel != nil {
 			offset = time.Duration(aws.ToInt32(sel.Offset)) * time.Millisecond
 		}
-		a.Sources = append(a.Sources, AudioSource{Stream: s.Index, Offset: offset, Channels: s.Channels})
+		a.Sources = append(a.Sources, AudioSource{File: b.sourceFile(s.File), Stream: s.Index, Offset: offset, Channels: s.Channels})
 		channels += s.Channels
 	}
 	a.Language = language(d, chosen[0])

@@ -50,7 +50,7 @@ func (b *builder) build() (*Plan, error) {
 		return nil, job.Errorf(1010, "Input 1: %v.", err)
 	}
 	b.video = b.source.video()
-	b.plan.Source = Source{Input: b.input, Demuxer: b.source.Demuxer, Video: -1}
+	b.plan.Source = Source{Input: b.input, Video: -1, Files: []SourceFile{b.source.file(0)}}
 	if b.video != nil {
 		b.rotation = rotation(in.VideoSelector, b.video)
 		b.plan.Source.Video = b.video.Index
@@ -71,6 +71,7 @@ func (b *builder) build() (*Plan, error) {
 			return nil, err
 		}
 	}
+	b.align()
 	return b.plan, nil
 }
 

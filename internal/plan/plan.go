@@ -37,14 +37,27 @@ func (l Location) URI() string { return "s3://" + l.Bucket + "/" + l.Key }
 // Source is what is read, and which of its streams.
 type Source struct {
 	Input Input
-	// Demuxer is the container as the probe saw it; the same one is asked for when it is read again.
-	Demuxer string
-	// Video is the index of the video stream in the source, -1 for none.
+	// Files are what the streams are read from: one, or several where the sound of an HLS package has playlists of its own. None is there that no
+	// rendition needs, but for the first.
+	Files []SourceFile
+	// Video is the index of the video stream in the first file, -1 for none.
 	Video int
 	// FrameRate of the video stream, as the source says it; output that follows the source runs at it.
 	FrameRate media.Rational
 	// Rotation is by how many degrees, clockwise, the picture is turned before anything else: 0, 90, 180 or 270.
 	Rotation int
+}
+
+// SourceFile is one file of a source.
+type SourceFile struct {
+	// Number is its place in the probe: 0 is the input, 1 and so on are the renditions of sound.
+	Number int
+	// Demuxer is the container as the probe saw it; the same one is asked for when it is read again.
+	Demuxer string
+	// Delay is by how much its first time stamp is later than the earliest one of all files.
+	Delay time.Duration
+	// Spliced says that pictures and sound may change behind a discontinuity.
+	Spliced bool
 }
 
 // Rendition is one encoded track variant. Exactly one of Video, Audio and Frames is set. Settings that are equal give one rendition.
@@ -129,7 +142,8 @@ type Audio struct {
 
 // AudioSource is one audio stream of the source.
 type AudioSource struct {
-	Stream int // index in the source
+	File   int // index in Source.Files
+	Stream int // index in the file
 	// Offset moves the sound: positive is later.
 	Offset   time.Duration
 	Channels int

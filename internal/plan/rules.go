@@ -75,6 +75,18 @@ func (c *checker) input(i int) {
 		if byLanguage && sel.LanguageCode == "" && aws.ToString(sel.CustomLanguageCode) == "" {
 			c.missing(p, "languageCode")
 		}
+		if h := sel.HlsRenditionGroupSettings; h != nil {
+			switch sel.SelectorType {
+			case "", types.AudioSelectorTypeHlsRenditionGroup:
+			default:
+				c.bad(p+"/hlsRenditionGroupSettings", "goes with selectorType HLS_RENDITION_GROUP alone")
+			}
+		}
+		if file, err := ParseInput(aws.ToString(in.FileInput)); err == nil && file.URL == "" && selectsRendition(&sel) != nil {
+			if _, hls := file.Package(); !hls { // what a server answers under any name is seen when it is read
+				c.bad(p+"/hlsRenditionGroupSettings", "goes with an HLS input alone, whose name ends in %s", playlistExtension)
+			}
+		}
 		for j, n := range sel.Tracks {
 			if n < 1 {
 				c.bad(fmt.Sprintf("%s/tracks/%d", p, j), "Should be greater than or equal to 1")

@@ -82,8 +82,13 @@ var members = map[string]answer{
 	"AudioSelector.LanguageCode":            honoured,
 	"AudioSelector.Offset":                  honoured,
 	"AudioSelector.ProgramSelection":        neutral("programs inside a Dolby E track are not carried out", "0", "1"),
-	"AudioSelector.SelectorType":            only("audio is selected by track or language", "TRACK", "LANGUAGE_CODE"),
+	"AudioSelector.SelectorType":            only("audio is selected by track, language or rendition of an HLS input", "TRACK", "LANGUAGE_CODE", "HLS_RENDITION_GROUP"),
 	"AudioSelector.Tracks":                  honoured,
+
+	"AudioSelector.HlsRenditionGroupSettings":         honoured,
+	"HlsRenditionGroupSettings.RenditionGroupId":      honoured,
+	"HlsRenditionGroupSettings.RenditionLanguageCode": honoured,
+	"HlsRenditionGroupSettings.RenditionName":         honoured,
 
 	"OutputGroup.CustomName":          inert,
 	"OutputGroup.Name":                inert,

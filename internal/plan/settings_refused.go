@@ -44,7 +44,7 @@ var refusedMembers = map[string]string{
 	"cropping and placing is not carried out":       `Input.Crop Input.Position VideoDescription.Crop VideoDescription.Position Rectangle.*`,
 	"remixing of channels is not carried out":       `AudioSelector.RemixSettings AudioDescription.RemixSettings RemixSettings.* ChannelMapping.* OutputChannelMapping.*`,
 	"sound from another file is not carried out":    `AudioSelector.ExternalAudioFileInput`,
-	"streams cannot be selected this way":           `AudioSelector.HlsRenditionGroupSettings HlsRenditionGroupSettings.* AudioSelector.Pids AudioSelector.Streams VideoSelector.Pid VideoSelector.ProgramNumber VideoSelector.Streams Input.ProgramNumber`,
+	"streams cannot be selected this way":           `AudioSelector.Pids AudioSelector.Streams VideoSelector.Pid VideoSelector.ProgramNumber VideoSelector.Streams Input.ProgramNumber`,
 	"groups of audio selectors are not carried out": `Input.AudioSelectorGroups AudioSelectorGroup.*`,
 	"dynamic audio selectors are not carried out":   `Input.DynamicAudioSelectors DynamicAudioSelector.*`,
 	"HDR is not carried out":                        `VideoSelector.Hdr10Metadata VideoSelector.MaxLuminance Hdr10Metadata.* Input.DolbyVisionMetadataXml VideoPreprocessor.DolbyVision VideoPreprocessor.Hdr10Plus DolbyVision.* DolbyVisionLevel6Metadata.* Hdr10Plus.*`,

@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -137,11 +136,4 @@ func (s *source) doubted(err error) error {
 		return &job.Error{Code: e.Code, Message: e.Message + doubt, Err: e.Err}
 	}
 	return err
-}
-
-// playlistHead begins an HLS playlist (RFC 8216 section 4.3.1.1).
-var playlistHead = []byte("#EXTM3U")
-
-func isPlaylist(head []byte) bool {
-	return bytes.HasPrefix(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), playlistHead)
 }

@@ -71,9 +71,9 @@ func (w *Worker) Probe(ctx context.Context, store blob.Store, in plan.Input, sch
 	if err != nil {
 		return nil, err
 	}
-	p, err := r.probe(ctx, src)
+	found, err := r.look(ctx, in, src, schemes, func(h *plan.HLSProbe, muxed bool) ([]int, error) { return h.Wanted(nil, muxed) })
 	if err != nil {
 		return nil, err
 	}
-	return &plan.Found{Probe: p, ETag: src.etag, ContentType: src.contentType, Size: src.size, Modified: src.modified}, nil
+	return &plan.Found{Probe: found.probe, ETag: src.etag, ContentType: src.contentType, Size: src.size, Modified: src.modified}, nil
 }

@@ -18,6 +18,7 @@ import (
 	"darkroom/internal/ffmpeg"
 	"darkroom/internal/job"
 	"darkroom/internal/lease"
+	"darkroom/internal/m3u8"
 	"darkroom/internal/media"
 	"darkroom/internal/origin"
 	"darkroom/internal/packager"
@@ -164,26 +165,28 @@ func (r *run) do(ctx context.Context) (lease.Result, error) {
 	if err != nil {
 		return lease.Result{}, err
 	}
-	probe, err := r.probe(ctx, src)
+	in, err := r.look(ctx, access.Inputs[0], src, r.lease.Credentials.Schemes, func(h *plan.HLSProbe, muxed bool) ([]int, error) {
+		return h.Wanted(settings, muxed)
+	})
 	if err != nil {
 		return lease.Result{}, src.doubted(err)
 	}
-	p, err := plan.New(settings, probe, plan.Options{Start: r.lease.Started})
+	p, err := plan.New(settings, in.probe, plan.Options{Start: r.lease.Started})
 	if err != nil {
 		return lease.Result{}, err
 	}
-	details := inputDetails(src.uri, probe)
+	details := inputDetails(src.uri, in.probe)
 	r.set(func(p *lease.Progress) {
 		p.Phase, p.PhasePercent, p.Percent, p.InputDetails = job.Transcoding, 0, probedPercent, details
 	}, true)
-	report, err := r.encode(ctx, p, src)
+	report, err := r.encode(ctx, p, in)
 	if err != nil {
 		if report != nil {
 			r.left(report)
 		}
 		return lease.Result{}, src.doubted(err)
 	}
-	if err := complete(p, probe, report); err != nil {
+	if err := complete(p, in, report); err != nil {
 		r.left(report)
 		return lease.Result{}, src.doubted(err)
 	}
@@ -201,24 +204,100 @@ func (r *run) left(report *packager.Report) {
 	}
 }
 
-func (r *run) probe(ctx context.Context, src *source) (*plan.Probe, error) {
+// input is an input that was looked into.
+type input struct {
+	subject string
+	// files are what its streams are read from, by their numbers in the probe.
+	files []sandbox.Source
+	probe *plan.Probe
+	// inexact is by how much the duration may be wrong.
+	inexact time.Duration
+}
+
+// wanted says which renditions of sound have to be looked into, where the variant has sound of its own or not.
+type wanted func(offered *plan.HLSProbe, muxed bool) ([]int, error)
+
+// look looks into an input: a film, or an HLS package.
+func (r *run) look(ctx context.Context, at plan.Input, src *source, schemes []string, want wanted) (*input, error) {
 	head, err := src.head(ctx, ffmpeg.SniffLength)
 	if err != nil {
 		return nil, inputError(src.subject, err)
 	}
+	switch {
+	case m3u8.Is(head) && src.encrypted:
+		return nil, job.Errorf(3400, "%s is an HLS playlist, and the decryption settings say nothing of its segments. Submit a single file.", src.subject)
+	case m3u8.Is(head):
+		return r.lookPackage(ctx, &files{store: r.store, web: r.web, schemes: schemes, input: at}, src, want)
+	}
 	demuxer := ffmpeg.Sniff(head)
 	switch {
-	case demuxer == "" && src.encrypted && isPlaylist(head):
-		return nil, job.Errorf(3400, "%s is an HLS playlist, and the decryption settings say nothing of its segments. Submit a single file.", src.subject)
 	case demuxer == "" && src.doubtful:
 		return nil, unrecognised(src.subject)
 	case demuxer == "":
-		return nil, job.Errorf(1030, "%s is not in a container that is supported. Supported: MP4, MOV, MKV, WebM, MPEG-TS, MPEG-PS, MXF, AVI, FLV, Ogg, WAV, AIFF, FLAC, MP3, AAC.", src.subject)
+		return nil, job.Errorf(1030, "%s is not in a container that is supported. Supported: MP4, MOV, MKV, WebM, MPEG-TS, MPEG-PS, MXF, AVI, FLV, Ogg, WAV, AIFF, FLAC, MP3, AAC, HLS.", src.subject)
 	}
+	p, err := r.probe(ctx, src, src.subject, demuxer)
+	if err != nil {
+		return nil, err
+	}
+	p.Container = ffmpeg.Container(demuxer, head)
+	return &input{subject: src.subject, files: []sandbox.Source{src}, probe: p}, nil
+}
+
+// lookPackage looks into an HLS package: its variant, and those renditions of sound that are wanted.
+func (r *run) lookPackage(ctx context.Context, f *files, src *source, want wanted) (*input, error) {
+	p, err := openPresentation(ctx, f, src)
+	if err != nil {
+		return nil, inputError(src.subject, err)
+	}
+	in := &input{subject: src.subject, files: []sandbox.Source{p.variant}, inexact: p.inexact}
+	if in.probe, err = r.probe(ctx, p.variant, src.subject, p.variant.demuxer); err != nil {
+		return nil, err
+	}
+	in.probe.Duration, in.probe.Size, in.probe.Start = p.duration, 0, in.probe.Start+p.variant.start
+	in.probe.HLS = p.offered()
+	muxed := slices.ContainsFunc(in.probe.Streams, func(s plan.Stream) bool { return s.Kind == media.Audio })
+	chosen, err := want(in.probe.HLS, muxed)
+	if err != nil {
+		return nil, err
+	}
+	if len(chosen) > maxRenditions {
+		return nil, job.Errorf(1040, "The audio selectors ask for %d audio renditions of the HLS package; allowed: %d.", len(chosen), maxRenditions)
+	}
+	for _, i := range chosen {
+		s, err := p.sound(ctx, i)
+		if err != nil {
+			return nil, inputError(src.subject, err)
+		}
+		found, err := r.probe(ctx, s, src.subject, s.demuxer)
+		if err != nil {
+			return nil, err
+		}
+		a := &in.probe.HLS.Audio[i]
+		a.File, a.Demuxer, a.Start, a.Spliced = len(in.files), s.demuxer, found.Start+s.start, s.spliced
+		in.files = append(in.files, s)
+		for _, stream := range found.Streams {
+			if stream.Kind == media.Audio {
+				stream.File = a.File
+				if stream.Language == "" || stream.Language == "und" {
+					stream.Language = media.Language(a.Language)
+				}
+				in.probe.Streams = append(in.probe.Streams, stream)
+			}
+		}
+	}
+	return in, nil
+}
+
+// maxRenditions is how many renditions of sound are read beside a variant.
+const maxRenditions = 32
+
+// probe has ffprobe look into one file.
+func (r *run) probe(ctx context.Context, src sandbox.Source, subject, demuxer string) (*plan.Probe, error) {
 	proc, err := r.worker.o.Sandbox.Start(ctx, sandbox.Spec{
 		Program: r.worker.o.FFprobe,
 		Args:    func(in []string) []string { return ffmpeg.ProbeArgs(in[0], demuxer) },
-		Inputs:  []sandbox.Source{src.bounded(maxProbeRead)},
+		Inputs:  []sandbox.Source{newBounded(src, maxProbeRead)},
 		Stdout:  true,
 		Limits:  sandbox.Limits{Deadline: probeDeadline, CPUTime: probeDeadline, StdoutBytes: ffmpeg.MaxProbeOutput},
 	})
@@ -230,24 +309,23 @@ func (r *run) probe(ctx context.Context, src *source) (*plan.Probe, error) {
 		return nil, err
 	}
 	if !exit.Success() {
-		return nil, r.processError(src, proc, exit)
+		return nil, r.processError(subject, proc, exit)
 	}
 	p, err := ffmpeg.ParseProbe(exit.Stdout, demuxer)
 	if err != nil {
 		return nil, &job.Error{Code: 1010, Message: "Input 1 cannot be opened: what it says of itself cannot be read.", Err: err}
 	}
-	p.Container = ffmpeg.Container(demuxer, head)
 	if !slices.ContainsFunc(p.Streams, func(s plan.Stream) bool { return s.Kind == media.Video || s.Kind == media.Audio }) {
-		return nil, job.Errorf(1010, "%s holds no video and no audio.", src.subject)
+		return nil, job.Errorf(1010, "%s holds no video and no audio.", subject)
 	}
 	return p, nil
 }
 
 // processError explains why ffmpeg or ffprobe ended badly: the source's own trouble first, then limits, then what it printed.
-func (r *run) processError(src *source, proc *sandbox.Process, exit sandbox.Exit) error {
+func (r *run) processError(subject string, proc *sandbox.Process, exit sandbox.Exit) error {
 	r.log.Warn("encoder failed", "code", exit.Code, "signal", exit.Signal.String(), "limit", string(exit.LimitHit), "violation", exit.Violation, "stderr", exit.Stderr)
 	if err := proc.InputError(); err != nil && !errors.Is(err, context.Canceled) {
-		return inputError(src.subject, err)
+		return inputError(subject, err)
 	}
 	switch {
 	case exit.Violation:
@@ -263,14 +341,18 @@ func (r *run) processError(src *source, proc *sandbox.Process, exit sandbox.Exit
 }
 
 // encode runs the one ffmpeg of the job into the packager.
-func (r *run) encode(ctx context.Context, p *plan.Plan, src *source) (*packager.Report, error) {
+func (r *run) encode(ctx context.Context, p *plan.Plan, in *input) (*packager.Report, error) {
 	n := len(p.Renditions)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	read := make([]sandbox.Source, len(p.Source.Files))
+	for i, f := range p.Source.Files {
+		read[i] = in.files[f.Number]
+	}
 	proc, err := r.worker.o.Sandbox.Start(ctx, sandbox.Spec{
 		Program: r.worker.o.FFmpeg,
-		Args:    func(in []string) []string { return ffmpeg.EncodeArgs(p, in[0], firstOutput) },
-		Inputs:  []sandbox.Source{src},
+		Args:    func(urls []string) []string { return ffmpeg.EncodeArgs(p, urls, firstOutput) },
+		Inputs:  read,
 		Outputs: n + 1,
 		Limits:  sandbox.Limits{Deadline: jobDeadline, CPUTime: math.MaxInt32 * time.Second / 8},
 	})
@@ -300,9 +382,9 @@ func (r *run) encode(ctx context.Context, p *plan.Plan, src *source) (*packager.
 			case err != nil:
 				ended = err
 			case !exit.Success(), ffmpeg.CutShort(exit.Stderr):
-				ended = r.processError(src, proc, exit)
+				ended = r.processError(in.subject, proc, exit)
 			case proc.InputError() != nil:
-				ended = inputError(src.subject, proc.InputError())
+				ended = inputError(in.subject, proc.InputError())
 			default:
 				r.set(func(p *lease.Progress) { p.Phase, p.PhasePercent, p.Percent = job.Uploading, 0, transcodedPercent }, true)
 			}
@@ -312,7 +394,7 @@ func (r *run) encode(ctx context.Context, p *plan.Plan, src *source) (*packager.
 	if err != nil && ended == nil && ctx.Err() == nil {
 		// The packager gave up first: on the store, or because the encoder's output broke off. Let an encoder that is at its end say why.
 		if exit, werr := waitBriefly(proc); werr == nil && !exit.Success() && exit.Signal == 0 {
-			ended = r.processError(src, proc, exit)
+			ended = r.processError(in.subject, proc, exit)
 		}
 	}
 	proc.Kill()
@@ -370,13 +452,14 @@ const (
 )
 
 // complete refuses outputs that end long before the source says it does: some containers do not tell that they were cut short.
-func complete(p *plan.Plan, probe *plan.Probe, report *packager.Report) error {
+func complete(p *plan.Plan, in *input, report *packager.Report) error {
 	var longest time.Duration
 	for _, o := range report.Outputs {
 		longest = max(longest, o.Duration)
 	}
 	encodes := len(p.Files)+len(p.HLS) > 0
-	want := probe.Duration - max(missingTime, time.Duration(missingShare*float64(probe.Duration)))
+	probe := in.probe
+	want := probe.Duration - max(missingTime, time.Duration(missingShare*float64(probe.Duration))) - in.inexact
 	if encodes && probe.Duration > 0 && longest < want {
 		return job.Errorf(1076, "Input 1 ends after %.1f seconds, but says that it lasts %.1f: it was cut short. Upload the whole file and submit the job again.",
 			longest.Seconds(), probe.Duration.Seconds())

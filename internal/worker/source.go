@@ -17,12 +17,14 @@ import (
 	"darkroom/internal/job"
 	"darkroom/internal/origin"
 	"darkroom/internal/plan"
+	"darkroom/internal/sandbox"
 )
 
 // source is the input of a job: one file, read by ranges, always the same version of it.
 type source struct {
-	uri     string // as events show it
-	subject string // as messages show it
+	at      plan.Input // where it is: behind the redirect of a server
+	uri     string     // as events show it
+	subject string     // as messages show it
 	size    int64
 	// What the store or the server says of the file.
 	etag, contentType string
@@ -70,7 +72,7 @@ func openObject(ctx context.Context, store blob.Store, in plan.Input) (*source, 
 		return nil, err
 	}
 	return &source{
-		uri: in.Name(), size: info.Size, etag: info.ETag, contentType: info.Metadata.ContentType, modified: info.LastModified,
+		at: in, uri: in.Name(), size: info.Size, etag: info.ETag, contentType: info.Metadata.ContentType, modified: info.LastModified,
 		read: func(ctx context.Context, offset, end int64) (io.ReadCloser, error) {
 			o, err := store.Get(ctx, loc.Bucket, loc.Key, &blob.Range{Start: offset, End: end - 1}, blob.Conditions{IfMatch: info.ETag})
 			if err != nil {
@@ -87,7 +89,7 @@ func openURL(ctx context.Context, web http.RoundTripper, in plan.Input, schemes 
 		return nil, err
 	}
 	return &source{
-		uri: in.Name(), size: f.Size(), etag: f.ETag(), contentType: f.ContentType(), modified: f.LastModified(),
+		at: plan.Input{URL: f.URL().String()}, uri: in.Name(), size: f.Size(), etag: f.ETag(), contentType: f.ContentType(), modified: f.LastModified(),
 		read: func(ctx context.Context, offset, end int64) (io.ReadCloser, error) {
 			return f.ReadRange(ctx, offset, end-offset)
 		},
@@ -127,19 +129,19 @@ var errNothingFound = errors.New("the probe has read as much as it may")
 
 // bounded is a source of which no more than left is read.
 type bounded struct {
-	*source
+	sandbox.Source
 	left atomic.Int64
 }
 
-func (s *source) bounded(most int64) *bounded {
-	b := &bounded{source: s}
+func newBounded(s sandbox.Source, most int64) *bounded {
+	b := &bounded{Source: s}
 	b.left.Store(most)
 	return b
 }
 
 // ReadRange implements sandbox.Source.
 func (b *bounded) ReadRange(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
-	r, err := b.source.ReadRange(ctx, offset, length)
+	r, err := b.Source.ReadRange(ctx, offset, length)
 	if err != nil {
 		return nil, err
 	}
@@ -170,7 +172,14 @@ func inputError(subject string, err error) error {
 	var unverified *tls.CertificateVerificationError
 	var role *blob.RoleError
 	var key *blob.KeyError
+	var inside *nested
+	var unmet *requirement
+	if errors.As(err, &inside) {
+		return inputError(subject+", "+inside.what, inside.err)
+	}
 	switch {
+	case errors.As(err, &unmet):
+		e.Code, e.Message = 3400, subject+" does not meet the requirements for HLS inputs: "+unmet.text+"."
 	case errors.As(err, &role):
 		e.Code, e.Message = roleTrouble, role.Message
 	case errors.As(err, &key):
