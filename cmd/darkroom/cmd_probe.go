@@ -66,19 +66,23 @@ func probe(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintln(stdout, string(out))
 		return nil
 	}
-	fmt.Fprintf(stdout, "%s, %.3f s, %d bytes\n", p.Format, p.Duration.Seconds(), p.Size)
-	for _, s := range p.Streams {
+	if p.HLS != nil { // the size of its segments is not known before they are read
+		fmt.Fprintf(stdout, "HLS, %s, %.3f s\n", p.Format, p.Duration.Seconds())
+	} else {
+		fmt.Fprintf(stdout, "%s, %.3f s, %d bytes\n", p.Format, p.Duration.Seconds(), p.Size)
+	}
+	for i, s := range p.Streams { // the files of an HLS package count their streams each from 0
 		switch s.Kind {
 		case media.Video:
 			scan := "progressive"
 			if s.Interlaced {
 				scan = "interlaced"
 			}
-			fmt.Fprintf(stdout, "  stream %d  video  %s  %dx%d  %s fps  %s", s.Index, s.Codec, s.Width, s.Height, s.FrameRate, scan)
+			fmt.Fprintf(stdout, "  stream %d  video  %s  %dx%d  %s fps  %s", i, s.Codec, s.Width, s.Height, s.FrameRate, scan)
 		case media.Audio:
-			fmt.Fprintf(stdout, "  stream %d  audio  %s  %d Hz  %d channels", s.Index, s.Codec, s.SampleRate, s.Channels)
+			fmt.Fprintf(stdout, "  stream %d  audio  %s  %d Hz  %d channels", i, s.Codec, s.SampleRate, s.Channels)
 		default:
-			fmt.Fprintf(stdout, "  stream %d  data  %s", s.Index, s.Codec)
+			fmt.Fprintf(stdout, "  stream %d  data  %s", i, s.Codec)
 		}
 		if s.Language != "" {
 			fmt.Fprintf(stdout, "  %s", s.Language)

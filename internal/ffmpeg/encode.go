@@ -34,7 +34,7 @@ func EncodeArgs(p *plan.Plan, urls []string, firstFD int) []string {
 			args = append(args, "-itsoffset", strconv.FormatFloat(f.Delay.Seconds(), 'f', 6, 64))
 		}
 		if f.Spliced {
-			// The filters take pictures of another size as they are. A graph that is made anew would begin at time 0 again.
+			// The first filter takes pictures of any size as they are. A graph that is made anew would begin at time 0 again.
 			args = append(args, "-reinit_filter", "0")
 		}
 		args = append(args, "-i", urls[i])

@@ -22,7 +22,7 @@ func ladder() *plan.Plan {
 	crop := pic
 	crop.ScaledWidth, crop.ScaledHeight, crop.Sharpness = 854, 480, 100
 	return &plan.Plan{
-		Source: plan.Source{Demuxer: "mpegts", Video: 0, Rotation: 90},
+		Source: plan.Source{Files: []plan.SourceFile{{Demuxer: "mpegts"}}, Video: 0, Rotation: 90},
 		Renditions: []plan.Rendition{
 			{ID: "v0", Video: &plan.Video{
 				Picture: pic, Profile: "main", BitDepth: 8, Chroma: 420, RateControl: plan.QVBR, MaxBitrate: 1_000_000, Quality: 7, Effort: 2,
@@ -43,7 +43,7 @@ func ladder() *plan.Plan {
 
 func TestEncodeArgs(t *testing.T) {
 	t.Parallel()
-	got := strings.Join(EncodeArgs(ladder(), "http://127.0.0.1:1/0", 3), "\n") + "\n"
+	got := strings.Join(EncodeArgs(ladder(), []string{"http://127.0.0.1:1/0"}, 3), "\n") + "\n"
 	golden := filepath.Join("testdata", "ladder.args")
 	if *update {
 		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
@@ -59,10 +59,30 @@ func TestEncodeArgs(t *testing.T) {
 	}
 }
 
+// TestEncodeArgsOfSeveralFiles: sound comes from its own file, moved as its time stamps are, and pictures behind a discontinuity get one size.
+func TestEncodeArgsOfSeveralFiles(t *testing.T) {
+	t.Parallel()
+	p := ladder()
+	p.Source.Files = []plan.SourceFile{{Demuxer: "mpegts", Delay: 80 * time.Millisecond, Spliced: true}, {Number: 3, Demuxer: "aac"}}
+	p.Source.Width, p.Source.Height = 720, 576
+	p.Renditions = p.Renditions[:3]
+	p.Renditions[2].Audio.Sources = []plan.AudioSource{{File: 1, Stream: 0}}
+	got := EncodeArgs(p, []string{"http://127.0.0.1:1/0", "http://127.0.0.1:1/1"}, 3)
+	text := strings.Join(got, " ")
+	for _, want := range []string{
+		"-f mpegts -itsoffset 0.080000 -reinit_filter 0 -i http://127.0.0.1:1/0 ", "-f aac -i http://127.0.0.1:1/1 ",
+		"[0:0]scale=w=720:h=576:flags=bicubic,bwdif", "[1:0]aresample",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in %s", want, text)
+		}
+	}
+}
+
 // TestNoForeignText: the one text of a job that could reach the arguments, a language, does so only as three letters.
 func TestNoForeignText(t *testing.T) {
 	t.Parallel()
-	for _, a := range EncodeArgs(ladder(), "URL", 3) {
+	for _, a := range EncodeArgs(ladder(), []string{"URL"}, 3) {
 		if strings.Contains(a, "-y") {
 			t.Errorf("argument %q", a)
 		}

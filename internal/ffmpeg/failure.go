@@ -33,6 +33,7 @@ var failures = []failure{
 	{"Cannot allocate memory", 1040, "The job needs more memory than it is allowed. Use smaller pictures or fewer outputs."},
 	{"does not contain any stream", 1010, "Input 1 holds no stream that can be read."},
 	{"matches no streams", 1020, "Input 1 does not have the streams that the job asks for."},
+	{"Changing audio frame properties", 3400, "Input 1: the sound has another sample rate, sample format or number of channels behind a discontinuity, which is not carried out. Make the parts alike."},
 	{"channel element", 1092, "Input 1: the audio is damaged. Repair the input and submit the job again."},
 	{"corrupt decoded frame", 1076, "Input 1: the video is damaged. Repair the input and submit the job again."},
 	{"corrupt input packet", 1076, "Input 1 is damaged. Repair the input and submit the job again."},

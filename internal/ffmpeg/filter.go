@@ -64,6 +64,13 @@ func filterGraph(p *plan.Plan) string {
 	return strings.Join(graph, ";")
 }
 
+// steady gives the filters behind it pictures of one size and format, also where those of a spliced source change.
+func steady(c *chain, s *plan.Source) {
+	if s.Files[0].Spliced {
+		c.add("scale=w=%d:h=%d:flags=bicubic", s.Width, s.Height)
+	}
+}
+
 func turn(c *chain, degrees int) {
 	switch degrees {
 	case 90:
@@ -89,6 +96,7 @@ func deinterlace(c *chain, p *plan.Picture) {
 // meanwhile, and nothing moves against the sound.
 func videoHead(p *plan.Plan, pic *plan.Picture) chain {
 	var c chain
+	steady(&c, &p.Source)
 	deinterlace(&c, pic)
 	turn(&c, p.Source.Rotation)
 	c.add("fps=fps=%s:start_time=0", pic.FrameRate)
@@ -116,6 +124,7 @@ func pixelFormat(v *plan.Video) string {
 // framesHead takes the first frame, then the first one at or behind each multiple of the interval.
 func framesHead(p *plan.Plan, f *plan.Frames) chain {
 	var c chain
+	steady(&c, &p.Source)
 	deinterlace(&c, &f.Picture)
 	turn(&c, p.Source.Rotation)
 	c.add("select='isnan(prev_selected_t)+gte(t,selected_n*%d/%d)'", f.FrameRate.Den, f.FrameRate.Num)

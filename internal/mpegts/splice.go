@@ -20,7 +20,7 @@ type Splicer struct {
 	counters [1 << 13]struct {
 		known   bool   // the PID was seen
 		last    byte   // as it was written
-		add     byte   // to those of this segment
+		add     byte   // to those that are read
 		segment uint32 // the last one that has the PID
 	}
 	segment       uint32 // how many were begun
@@ -73,7 +73,7 @@ func (s *Splicer) count(p []byte) {
 		step = 1
 	}
 	if c.segment != s.segment { // the first of its PID in this segment
-		c.segment, c.add = s.segment, 0
+		c.segment = s.segment
 		if expected := c.last + step; c.known && (s.discontinuity || counter == 0) {
 			c.add = (expected - counter) & 0x0f
 		}

@@ -54,6 +54,7 @@ func (b *builder) build() (*Plan, error) {
 	if b.video != nil {
 		b.rotation = rotation(in.VideoSelector, b.video)
 		b.plan.Source.Video = b.video.Index
+		b.plan.Source.Width, b.plan.Source.Height = b.video.Width, b.video.Height
 		b.plan.Source.FrameRate = b.video.FrameRate
 		b.plan.Source.Rotation = b.rotation
 	}

@@ -31,7 +31,8 @@ var (
 	  {"nameModifier":"_a","containerSettings":{"container":"M3U8"},"outputSettings":{"hlsSettings":{HOLE}},"audioDescriptions":[` + aac + `]}]}]}`
 	inCapture = fileJob(`{"nameModifier":"_a","containerSettings":`+mp4+`,"videoDescription":`+video+`}`,
 		`{"nameModifier":"_t","containerSettings":{"container":"RAW"},"videoDescription":{"codecSettings":{"codec":"FRAME_CAPTURE","frameCaptureSettings":{HOLE}}}}`)
-	inInput = `{"inputs":[{"fileInput":"s3://in/film.mov"HOLE}],"outputGroups":[{"outputGroupSettings":{"type":"FILE_GROUP_SETTINGS","fileGroupSettings":{"destination":"s3://out/x/"}},"outputs":[
+	inPackage = strings.Replace(inInput, "film.mov", "film.m3u8", 1)
+	inInput   = `{"inputs":[{"fileInput":"s3://in/film.mov"HOLE}],"outputGroups":[{"outputGroupSettings":{"type":"FILE_GROUP_SETTINGS","fileGroupSettings":{"destination":"s3://out/x/"}},"outputs":[
 	  {"containerSettings":` + mp4 + `,"videoDescription":` + video + `,"audioDescriptions":[` + aac + `]}]}]}`
 )
 
@@ -51,6 +52,11 @@ func inKMS(members string) string {
 // sel is an audio selector with members.
 func sel(members string) string { return `,"audioSelectors":{"a":{` + members + `}}` }
 
+// ofRendition is an audio selector of a rendition of an HLS package.
+func ofRendition(members string) string {
+	return sel(`"selectorType":"HLS_RENDITION_GROUP","hlsRenditionGroupSettings":{` + members + `}`)
+}
+
 const hlsBase = `"destination":"s3://out/x/","minSegmentLength":0`
 
 // effects has an entry for each honoured member that is not a structure.
@@ -60,6 +66,9 @@ var effects = map[string]effect{
 	"AudioSelector.Tracks":                             {inInput, sel(`"selectorType":"TRACK","tracks":[1]`), sel(`"selectorType":"TRACK","tracks":[2]`)},
 	"AudioSelector.SelectorType":                       {inInput, sel(`"tracks":[2],"languageCode":"ENG","selectorType":"TRACK"`), sel(`"tracks":[2],"languageCode":"ENG","selectorType":"LANGUAGE_CODE"`)},
 	"AudioSelector.LanguageCode":                       {inInput, sel(`"selectorType":"LANGUAGE_CODE","languageCode":"ENG"`), sel(`"selectorType":"LANGUAGE_CODE","languageCode":"DEU"`)},
+	"HlsRenditionGroupSettings.RenditionGroupId":       {inPackage, ofRendition(`"renditionGroupId":"top"`), ofRendition(`"renditionGroupId":"hi"`)},
+	"HlsRenditionGroupSettings.RenditionLanguageCode":  {inPackage, ofRendition(`"renditionLanguageCode":"ENG"`), ofRendition(`"renditionLanguageCode":"FRA"`)},
+	"HlsRenditionGroupSettings.RenditionName":          {inPackage, ofRendition(`"renditionName":"English"`), ofRendition(`"renditionName":"Deutsch"`)},
 	"AudioSelector.CustomLanguageCode":                 {inInput, sel(`"selectorType":"LANGUAGE_CODE","customLanguageCode":"eng"`), sel(`"selectorType":"LANGUAGE_CODE","customLanguageCode":"deu"`)},
 	"AudioSelector.Offset":                             {inInput, sel(`"offset":0`), sel(`"offset":100`)},
 	"FileGroupSettings.Destination":                    {strings.Replace(strings.Replace(inOutput, "HOLE", "", 1), "s3://out/x/", "HOLE", 1), "s3://out/a/", "s3://out/b/"},
@@ -205,7 +214,11 @@ func TestHonouredMembersChangeThePlan(t *testing.T) {
 		}
 		plans := [2]*Plan{}
 		for i, part := range []string{e.one, e.other} {
-			plans[i] = mustPlan(t, strings.Replace(e.job, "HOLE", part, 1), film())
+			source := film()
+			if e.job == inPackage {
+				source = packaged()
+			}
+			plans[i] = mustPlan(t, strings.Replace(e.job, "HOLE", part, 1), source)
 		}
 		if cmp.Equal(plans[0], plans[1]) {
 			t.Errorf("%s is said to be honoured, and changes nothing", name)

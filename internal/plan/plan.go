@@ -42,6 +42,8 @@ type Source struct {
 	Files []SourceFile
 	// Video is the index of the video stream in the first file, -1 for none.
 	Video int
+	// Width and Height of the video stream; behind a discontinuity it may have others.
+	Width, Height int
 	// FrameRate of the video stream, as the source says it; output that follows the source runs at it.
 	FrameRate media.Rational
 	// Rotation is by how many degrees, clockwise, the picture is turned before anything else: 0, 90, 180 or 270.

@@ -102,7 +102,7 @@ func TestStartErrors(t *testing.T) {
 		{name: "many arguments", spec: Spec{Program: hostile, Args: func([]string) []string { return make([]string, maxArguments+1) }}, want: "at most"},
 		{name: "long argument", spec: Spec{Program: hostile, Args: func([]string) []string { return []string{strings.Repeat("x", 1<<17)} }}, want: "at most"},
 		{name: "canceled", ctx: canceled, spec: Spec{Program: hostile, Args: none}, want: cause.Error()},
-		{name: "size unknown", spec: Spec{Program: hostile, Args: none, Inputs: []Source{memory{size: -1}}}, want: "no size"},
+		{name: "size unknown", spec: Spec{Program: hostile, Args: none, Inputs: []Source{memory{size: -2}}}, want: "size -2"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

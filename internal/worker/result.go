@@ -89,10 +89,10 @@ type (
 
 func inputDetails(uri string, probe *plan.Probe) json.RawMessage {
 	d := inputDetail{URI: uri, Audio: []audioStream{}, Video: []videoStream{}}
-	for _, s := range probe.Streams {
+	for i, s := range probe.Streams { // the files of an HLS package count their streams each from 0
 		switch {
 		case s.Kind == media.Audio:
-			d.Audio = append(d.Audio, audioStream{Channels: s.Channels, Codec: s.Codec, Language: s.Language, SampleRate: s.SampleRate, StreamID: s.Index})
+			d.Audio = append(d.Audio, audioStream{Channels: s.Channels, Codec: s.Codec, Language: s.Language, SampleRate: s.SampleRate, StreamID: i})
 		case s.Kind == media.Video && !s.Attached:
 			mode := "progressive"
 			if s.Interlaced {
@@ -104,7 +104,7 @@ func inputDetails(uri string, probe *plan.Probe) json.RawMessage {
 			}
 			d.Video = append(d.Video, videoStream{
 				BitDepth: s.BitDepth, Codec: s.Codec, ColorFormat: s.PixelFormat, FrameRate: math.Round(s.FrameRate.Float()*1000) / 1000,
-				Height: s.Height, Width: s.Width, InterlaceMode: mode, SAR: sar.String(), StreamID: s.Index,
+				Height: s.Height, Width: s.Width, InterlaceMode: mode, SAR: sar.String(), StreamID: i,
 			})
 		}
 	}
