@@ -84,8 +84,13 @@ func TestHostileFilms(t *testing.T) {
 		body []byte
 		want []int32
 	}{
-		{"fetch.m3u8", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nhttp://" + address + "/a.ts\n#EXT-X-ENDLIST\n"), refused},
-		{"fetch.mp4", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nhttp://" + address + "/a.ts\n#EXT-X-ENDLIST\n"), refused},
+		{"fetch.m3u8", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nhttp://" + address + "/a.ts\n#EXT-X-ENDLIST\n"), []int32{3451}},
+		{"fetch.mp4", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nhttp://" + address + "/a.ts\n#EXT-X-ENDLIST\n"), []int32{3400}},
+		{"file.m3u8", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-MAP:URI=\"file://" + secret + "\"\n#EXTINF:4,\nfile://" + secret + "\n#EXT-X-ENDLIST\n"), []int32{3400}},
+		{"concat.m3u8", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nconcat:" + secret + "|http://" + address + "/\n#EXT-X-ENDLIST\n"), []int32{3400}},
+		{"key.m3u8", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-KEY:METHOD=AES-128,URI=\"http://" + address + "/\"\n#EXTINF:4,\na.ts\n#EXT-X-ENDLIST\n"), []int32{3400}},
+		{"itself.m3u8", []byte("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\nitself.m3u8\n"), []int32{3400}},
+		{"other.m3u8", []byte("#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\nother.ffconcat\n#EXT-X-ENDLIST\n"), []int32{1404, 3400}},
 		{"other.ffconcat", []byte("ffconcat version 1.0\nfile '" + secret + "'\n"), refused},
 		{"other.txt", []byte("ffconcat version 1.0\nfile 'concat:" + secret + "|http://" + address + "/'\n"), refused},
 		{"dash.mpd", []byte(`<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet><Representation id="1" bandwidth="1"><BaseURL>http://` + address + `/a.mp4</BaseURL></Representation></AdaptationSet></Period></MPD>`), refused},

@@ -113,7 +113,7 @@ func TestProbe(t *testing.T) {
 	}{
 		{"no object", "s3://films/in/none.mp4", new(*types.NotFoundException), "1404"},
 		{"no bucket", "s3://none/in/none.mp4", new(*types.NotFoundException), "1404"},
-		{"a playlist under another name", "s3://films/in/text.mp4", new(*types.BadRequestException), "1030"},
+		{"a playlist under another name", "s3://films/in/text.mp4", new(*types.BadRequestException), "3400"},
 		{"no file on the server", site.URL + "/none.mp4", new(*types.NotFoundException), "3404"},
 		{"another port of the same host", "https://127.0.0.1:9/x", new(*types.BadRequestException), "3451"},
 		{"the service itself", s.url + "/healthz", new(*types.BadRequestException), "3451"},

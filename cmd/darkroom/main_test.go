@@ -104,6 +104,56 @@ func TestShell(t *testing.T) {
 	}
 }
 
+// TestSessionPolicyOfPackage: the playlist of an HLS package opens its directory, never a bucket whose name only begins like that of its own.
+func TestSessionPolicyOfPackage(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, key        string
+		allowed, refused []string
+	}{
+		{"in a directory", "film/*/main.m3u8", []string{"in/film/*/main.m3u8", "in/film/*/v/1.ts"}, []string{"in/film/x/1.ts", "in/film/1.ts", "in/1.ts", "in2/film/*/1.ts"}},
+		{"at the top", "main.m3u8", []string{"in/main.m3u8", "in/v/1.ts"}, []string{"in2/main.m3u8", "in-secret/1.ts", "in"}},
+		{"no playlist", "film/main.mp4", []string{"in/film/main.mp4"}, []string{"in/film/main.mp4.ts", "in/film/1.ts"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			text, err := sessionPolicy(plan.Access{
+				Inputs:  []plan.Input{{Object: plan.Location{Bucket: "in", Key: c.key}}},
+				Outputs: []plan.Location{{Bucket: "out", Key: "x/film"}},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			session, err := iam.Parse(iam.IdentityPolicy, "session", text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			who := iam.Principal{Type: iam.AssumedRole, Account: "000000000000", ARN: "arn:aws:sts::000000000000:assumed-role/MediaConvert_Default_Role/s", Policies: []*iam.Policy{session}}
+			may := func(action, object string) bool {
+				return iam.Authorize(&iam.Request{Principal: who, Check: iam.Check{Action: action, Resource: "arn:aws:s3:::" + object, Owner: "000000000000"}}).Allowed()
+			}
+			for _, object := range c.allowed {
+				if !may("s3:GetObject", object) {
+					t.Errorf("%s cannot be read", object)
+				}
+				for _, action := range []string{"s3:PutObject", "s3:DeleteObject"} {
+					if may(action, object) {
+						t.Errorf("%s of %s is allowed", action, object)
+					}
+				}
+			}
+			for _, object := range c.refused {
+				if may("s3:GetObject", object) {
+					t.Errorf("%s can be read", object)
+				}
+			}
+			if may("s3:ListBucket", "in") {
+				t.Error("the bucket can be listed")
+			}
+		})
+	}
+}
+
 // TestSessionPolicy: the credentials of a lease read the one input and write below the destinations, and nothing else.
 func TestSessionPolicy(t *testing.T) {
 	t.Parallel()

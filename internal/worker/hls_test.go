@@ -335,7 +335,7 @@ func TestNestedTrouble(t *testing.T) {
 		dials     int
 	}{
 		{"no object", "b.ts", nil, 1404, "segment 1 (b.ts) does not exist", 0},
-		{"nothing on the server", server.URL + "/x.ts?token=SESAM", []string{"http"}, 3404, "/x.ts)", 1},
+		{"nothing on the server", server.URL + "/x.ts?token=SESAM", []string{"http"}, 3404, "segment 1 (x.ts)", 1},
 		{"refused by the server", server.URL + "/forbidden.ts", []string{"http"}, 3403, "forbidden.ts", 1},
 		{"a scheme that the policy disallows", server.URL + "/x.ts", []string{"https"}, 3457, disallowed, 0},
 		{"no scheme at all", "https://127.0.0.1:1/x.ts", nil, 3457, disallowed, 0},

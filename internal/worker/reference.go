@@ -138,10 +138,16 @@ func (f *files) open(ctx context.Context, in plan.Input) (*source, error) {
 	return s, err
 }
 
-// shown is the name of a file in messages: the last part of it tells it from the others of its package.
+// shown is the name of a file in messages: the last part of it tells it from the others of its package. Who may see the job need not be one who may
+// read the playlist, so that hosts and directories are left out.
 func shown(in plan.Input) string {
-	if in.URL == "" {
-		return path.Base(in.Object.Key)
+	name := in.Object.Key
+	if in.URL != "" {
+		u, err := url.Parse(in.URL)
+		if err != nil {
+			return "?"
+		}
+		name = u.Path
 	}
-	return in.Name()
+	return path.Base(name)
 }
