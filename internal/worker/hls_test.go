@@ -546,3 +546,26 @@ func TestPackedAudio(t *testing.T) {
 	_, err = s.open("s3://in/film/a.m3u8")
 	wantCode(t, err, 3400, "ID3")
 }
+
+// FuzzResolve: whatever a playlist says, it leads to a web server, or to an object of the package.
+func FuzzResolve(f *testing.F) {
+	for _, reference := range hostileReferences {
+		f.Add(reference)
+	}
+	f.Add("v/a%20b.ts")
+	inStore := &files{input: plan.Input{Object: plan.Location{Bucket: "in", Key: "film/main.m3u8"}}}
+	f.Fuzz(func(t *testing.T, reference string) {
+		if in, err := inStore.resolve(inStore.input, reference); err == nil && in.URL == "" {
+			key := in.Object.Key
+			if in.Object.Bucket != "in" || !strings.HasPrefix(key, "film/") || strings.HasSuffix(key, "/") || strings.Contains("/"+key+"/", "/../") || strings.Contains("/"+key+"/", "/./") {
+				t.Errorf("%q leads to %q", reference, in.URI())
+			}
+		} else if err == nil && !strings.HasPrefix(in.URL, "http://") && !strings.HasPrefix(in.URL, "https://") {
+			t.Errorf("%q leads to %q", reference, in.URL)
+		}
+		onServer := &files{input: plan.Input{URL: "https://host/film/main.m3u8"}}
+		if in, err := onServer.resolve(onServer.input, reference); err == nil && in.URL == "" {
+			t.Errorf("%q leads from a server to %q", reference, in.URI())
+		}
+	})
+}

@@ -182,22 +182,62 @@ func (r *sequenceReader) buffer() []byte {
 	}
 }
 
+// opened is a piece that was opened, or the reason why it was not.
+type opened struct {
+	body   io.ReadCloser
+	length int64
+	err    error
+}
+
+// ahead opens a piece while the one before is read: what a store or a server takes to answer is not waited for at each segment.
+func (s *sequence) ahead(ctx context.Context, i int) <-chan opened {
+	c := make(chan opened, 1)
+	go func() {
+		var o opened
+		o.body, o.length, o.err = s.open(ctx, i)
+		c <- o
+	}()
+	return c
+}
+
 // produce reads all pieces.
 func (s *sequence) produce(ctx context.Context, r *sequenceReader) error {
+	ctx, cancel := context.WithCancel(ctx)
+	next := s.ahead(ctx, 0)
+	defer func() {
+		cancel()
+		if next == nil {
+			return
+		}
+		if o := <-next; o.err == nil {
+			_ = o.body.Close()
+		}
+	}()
 	var splicer mpegts.Splicer
 	section := 0
 	for i := range s.pieces {
+		o := <-next
+		next = nil
+		if o.err != nil {
+			return within(s.name(i), o.err)
+		}
+		if i+1 < len(s.pieces) {
+			next = s.ahead(ctx, i+1)
+		}
 		if s.pieces[i].discontinuity {
 			section++
 		}
 		if s.wrapping == transport {
 			shift, err := s.clock.shift(ctx, section)
 			if err != nil {
+				_ = o.body.Close()
 				return err
 			}
 			splicer.Begin(s.pieces[i].discontinuity, shift)
 		}
-		if err := s.copy(ctx, r, i, &splicer); err != nil {
+		err := s.copy(ctx, r, o, &splicer)
+		_ = o.body.Close()
+		if err != nil {
 			return within(s.name(i), err)
 		}
 	}
@@ -205,15 +245,10 @@ func (s *sequence) produce(ctx context.Context, r *sequenceReader) error {
 }
 
 // copy reads one piece.
-func (s *sequence) copy(ctx context.Context, r *sequenceReader, i int, splicer *mpegts.Splicer) error {
-	body, length, err := s.open(ctx, i)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = body.Close() }()
-	from := io.Reader(body)
+func (s *sequence) copy(ctx context.Context, r *sequenceReader, o opened, splicer *mpegts.Splicer) error {
+	from, length := io.Reader(o.body), o.length
 	if s.wrapping == packed {
-		b := bufio.NewReaderSize(body, chunkBytes)
+		b := bufio.NewReaderSize(o.body, chunkBytes)
 		_, skipped, err := skipID3(b)
 		if err != nil {
 			return err
