@@ -291,6 +291,75 @@ func TestSourceFailures(t *testing.T) {
 	}
 }
 
+// stream is a Source whose size nobody knows.
+type stream struct{ memory }
+
+func (stream) Size() int64 { return -1 }
+
+// TestStream: what has no size is read from its beginning, whatever range is asked for, and one that breaks off does not look whole.
+func TestStream(t *testing.T) {
+	t.Parallel()
+	const size = 300_001
+	broken := errors.New("segment 7 is gone")
+	for _, tt := range []struct {
+		name, method, header string
+		source               memory
+		want                 int64 // bytes
+		fault                error
+	}{
+		{"whole", "GET", "", memory{size: size}, size, nil},
+		{"as ffmpeg asks", "GET", "bytes=0-", memory{size: size}, size, nil},
+		{"a range", "GET", "bytes=5-7", memory{size: size}, size, nil},
+		{"head", "HEAD", "", memory{size: size, fail: broken}, 0, nil},
+		{"broken", "GET", "", memory{size: size, fail: broken}, -1, broken},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			log := &readLog{}
+			tt.source.log = log
+			s, err := newServer([]Source{stream{tt.source}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.close()
+			listener, err := net.Listen("tcp4", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.serve(listener)
+			r, err := http.NewRequestWithContext(t.Context(), tt.method, s.urls()[0], nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.header != "" {
+				r.Header.Set("Range", tt.header)
+			}
+			var body []byte
+			response, err := http.DefaultClient.Do(r)
+			if err == nil {
+				body, err = io.ReadAll(response.Body)
+				_ = response.Body.Close()
+			}
+			if tt.want < 0 {
+				if err == nil {
+					t.Error("the reader saw no failure")
+				}
+			} else if err != nil || response.StatusCode != http.StatusOK || response.Header.Get("Accept-Ranges") != "" || !bytes.Equal(body, content(0, tt.want)) {
+				t.Errorf("got %d bytes, %v, %v; want %d", len(body), err, response, tt.want)
+			}
+			for _, opened := range log.ranges {
+				if opened != [2]int64{0, -1} {
+					t.Errorf("range %v was opened", opened)
+				}
+			}
+			s.close()
+			if err := s.fault(); !errors.Is(err, tt.fault) {
+				t.Errorf("fault %v, want %v", err, tt.fault)
+			}
+		})
+	}
+}
+
 // TestAbandonedRead: when the reader goes away, so does the read of the source, though that never ends by itself.
 func TestAbandonedRead(t *testing.T) {
 	t.Parallel()
