@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,7 +25,8 @@ import (
 //	fmp4    fragmented MP4; whole.mp4 is its initialization section and segments in one file
 //	one     the same in one file, by byte ranges
 //	ladder  two sizes, the larger one last
-//	alt     pictures alone, with English and German sound of their own; english.ts and german.ts have both in one file
+//	alt     pictures alone, with English and German sound of their own; english.ts and german.ts have both in one file. In packed.m3u8 the
+//	        German sound is AAC without a container
 //	cut     the segments of ts in three parts with other clocks, a discontinuity between them
 //	parts   ts, and behind a discontinuity a film of another size (size), sample rate (rate) or with other PIDs (pids)
 func packages(t *testing.T) string {
@@ -91,6 +93,24 @@ func packages(t *testing.T) string {
 	write("alt/main.m3u8", `#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="aud",NAME="Deutsch",LANGUAGE="de",URI="german.m3u8"`,
 		`#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="aud",NAME="English",LANGUAGE="en",DEFAULT=YES,AUTOSELECT=YES,URI="english.m3u8"`,
 		`#EXT-X-STREAM-INF:BANDWIDTH=300000,AUDIO="aud"`, "video.m3u8")
+
+	// Sound without a container says when it begins in an ID3 tag.
+	ffmpeg("-i", in("alt/german.ts"), "-map", "0:1", "-c", "copy", in("alt/german.aac"))
+	begin, err := strconv.ParseFloat(strings.Fields(run(t, nil, "ffprobe", "-v", "error", "-show_entries", "stream=start_time", "-select_streams", "a", "-of", "csv=p=0", in("alt/german.ts")))[0], 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tag := []byte("ID3\x04\x00\x00\x00\x00\x00\x3fPRIV\x00\x00\x00\x35\x00\x00com.apple.streaming.transportStreamTimestamp\x00")
+	ticks := uint64(math.Round(begin * 90_000))
+	for shift := 56; shift >= 0; shift -= 8 {
+		tag = append(tag, byte(ticks>>shift))
+	}
+	if err := os.WriteFile(in("alt/tag"), tag, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	join("alt/packed.aac", "alt/tag", "alt/german.aac")
+	write("alt/packed_audio.m3u8", "#EXT-X-TARGETDURATION:10", "#EXTINF:10.0,", "packed.aac", "#EXT-X-ENDLIST")
+	write("alt/packed.m3u8", `#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="aud",NAME="Deutsch",LANGUAGE="de",URI="packed_audio.m3u8"`, `#EXT-X-STREAM-INF:BANDWIDTH=300000,AUDIO="aud"`, "video.m3u8")
 
 	// Another clock for a part is what a remux with an offset gives; the coded pictures stay.
 	for i, part := range []struct{ first, offset string }{{"0", "0"}, {"2", "7000"}, {"4", "-3"}} {
@@ -170,6 +190,7 @@ func TestHLSInputs(t *testing.T) {
 		{"the variant with the highest bandwidth", "ladder/main.m3u8", "", "ts/whole.ts"},
 		{"parts with other clocks", "cut/main.m3u8", "", "ts/whole.ts"},
 		{"the default rendition", "alt/main.m3u8", "", "alt/english.ts"},
+		{"packed audio", "alt/packed.m3u8", "", "alt/german.ts"},
 		{"a rendition by language", "alt/main.m3u8", rendition(`"RenditionLanguageCode": "DEU"`), "alt/german.ts"},
 		{"a rendition by name and group", "alt/main.m3u8", rendition(`"RenditionName": "English", "RenditionGroupId": "aud"`), "alt/english.ts"},
 	} {

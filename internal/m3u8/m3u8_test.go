@@ -36,13 +36,15 @@ func TestMedia(t *testing.T) {
 		}}},
 		{"byte ranges", media("#EXTINF:1.5,\n#EXT-X-BYTERANGE:100@0\na.ts\n#EXTINF:1,\n#EXT-X-BYTERANGE:50\na.ts\n#EXT-X-BYTERANGE:7@9\n#EXTINF:1,\nb.ts\n"), Playlist{Version: 4, Media: &Media{
 			Segments: []Segment{
-				{URI: "a.ts", Range: &Range{0, 100}, Duration: 1500 * time.Millisecond}, {URI: "a.ts", Range: &Range{100, 50}, Duration: time.Second},
+				{URI: "a.ts", Range: &Range{0, 100}, Duration: 1500 * time.Millisecond},
+				{URI: "a.ts", Range: &Range{100, 50}, Duration: time.Second},
 				{URI: "b.ts", Range: &Range{9, 7}, Duration: time.Second},
 			}, Ended: true, Duration: 3500 * time.Millisecond,
 		}}},
 		{"maps", media("#EXT-X-MAP:URI=\"init.mp4\",BYTERANGE=\"800@0\"\n#EXTINF:1.5,\na.m4s\n#EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"init.mp4\",BYTERANGE=\"800@0\"\n#EXTINF:1,\nb.m4s\n#EXT-X-MAP:URI=\"other.mp4\"\n#EXTINF:1,\nc.m4s\n"), Playlist{Version: 4, Media: &Media{
 			Segments: []Segment{
-				{URI: "a.m4s", Duration: 1500 * time.Millisecond, Map: vod}, {URI: "b.m4s", Duration: time.Second, Discontinuity: true, Map: vod},
+				{URI: "a.m4s", Duration: 1500 * time.Millisecond, Map: vod},
+				{URI: "b.m4s", Duration: time.Second, Discontinuity: true, Map: vod},
 				{URI: "c.m4s", Duration: time.Second, Map: &Map{URI: "other.mp4"}},
 			}, Ended: true, Duration: 3500 * time.Millisecond,
 		}}},

@@ -8,8 +8,20 @@ import (
 func TestLanguage(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ tag, want string }{
-		{"en", "eng"}, {"EN-us", "eng"}, {"eng", "eng"}, {"ger", "deu"}, {"deu", "deu"}, {"de-AT", "deu"}, {"zh-Hant-TW", "zho"}, {"fre", "fra"},
-		{"ice", "isl"}, {"und", "und"}, {"", ""}, {"xx", "xx"}, {"gsw", "gsw"}, {"x-klingon", "x"},
+		{"en", "eng"},
+		{"EN-us", "eng"},
+		{"eng", "eng"},
+		{"ger", "deu"},
+		{"deu", "deu"},
+		{"de-AT", "deu"},
+		{"zh-Hant-TW", "zho"},
+		{"fre", "fra"},
+		{"ice", "isl"},
+		{"und", "und"},
+		{"", ""},
+		{"xx", "xx"},
+		{"gsw", "gsw"},
+		{"x-klingon", "x"},
 	} {
 		if got := Language(c.tag); got != c.want {
 			t.Errorf("%q: got %q, want %q", c.tag, got, c.want)

@@ -81,13 +81,22 @@ func TestSplice(t *testing.T) {
 		{"counters at 0 go on", []part{{packs: []pack{frame(3, 1000), middle(4)}}, {packs: []pack{frame(0, 2000), middle(1)}}}, []pack{frame(3, 1000), middle(4), frame(5, 2000), middle(6)}},
 		{"a counter that is lost stays lost", []part{{packs: []pack{frame(3, 1000)}}, {packs: []pack{frame(9, 2000)}}}, []pack{frame(3, 1000), frame(9, 2000)}},
 		{"a counter lost inside", []part{{packs: []pack{frame(3, 1000), middle(7)}}}, []pack{frame(3, 1000), middle(7)}},
-		{"behind a discontinuity", []part{{packs: []pack{frame(3, 1000)}}, {true, 500, []pack{frame(9, 2000), middle(10)}}, {false, 500, []pack{frame(11, 3000)}}},
-			[]pack{frame(3, 1000), frame(4, 2500), middle(5), frame(6, 3500)}},
-		{"the clock turns", []part{{packs: []pack{frame(3, wrap-1)}}, {true, wrap - 2000, []pack{frame(4, 5000)}}, {true, -6000, []pack{frame(5, 5000)}}},
-			[]pack{frame(3, wrap-1), frame(4, 3000), frame(5, wrap-1000)}},
+		{
+			"behind a discontinuity",
+			[]part{{packs: []pack{frame(3, 1000)}}, {true, 500, []pack{frame(9, 2000), middle(10)}}, {false, 500, []pack{frame(11, 3000)}}},
+			[]pack{frame(3, 1000), frame(4, 2500), middle(5), frame(6, 3500)},
+		},
+		{
+			"the clock turns",
+			[]part{{packs: []pack{frame(3, wrap-1)}}, {true, wrap - 2000, []pack{frame(4, 5000)}}, {true, -6000, []pack{frame(5, 5000)}}},
+			[]pack{frame(3, wrap-1), frame(4, 3000), frame(5, wrap-1000)},
+		},
 		{"the first is behind nothing", []part{{true, 0, []pack{frame(3, 1000)}}}, []pack{frame(3, 1000)}},
-		{"an adaptation field alone does not count", []part{{packs: []pack{frame(3, 1000)}}, {true, 1, []pack{{id: 256, counter: 8, pcr: 50, empty: true}, frame(9, 2000)}}},
-			[]pack{frame(3, 1000), {id: 256, counter: 3, pcr: 51, empty: true}, frame(4, 2001)}},
+		{
+			"an adaptation field alone does not count",
+			[]part{{packs: []pack{frame(3, 1000)}}, {true, 1, []pack{{id: 256, counter: 8, pcr: 50, empty: true}, frame(9, 2000)}}},
+			[]pack{frame(3, 1000), {id: 256, counter: 3, pcr: 51, empty: true}, frame(4, 2001)},
+		},
 		{"null packets", []part{{packs: []pack{{id: nullPacket, counter: 3, pcr: -1}}}, {true, 1, []pack{{id: nullPacket, counter: 9, pcr: -1}}}}, []pack{{id: nullPacket, counter: 3, pcr: -1}, {id: nullPacket, counter: 9, pcr: -1}}},
 		{"metadata may begin later", []part{{packs: []pack{frame(3, 1000)}}, {true, 5, []pack{{id: 300, counter: 1, pcr: -1, pes: 0xbd, pts: 10, dts: -1, body: "ID3"}}}}, []pack{frame(3, 1000), {id: 300, counter: 1, pcr: -1, pes: 0xbd, pts: 15, dts: -1, body: "ID3"}}},
 	} {
@@ -204,4 +213,17 @@ func FuzzSplice(f *testing.F) {
 		var span Span
 		_ = span.Read(b)
 	})
+}
+
+func BenchmarkSplice(b *testing.B) {
+	segment := joined(pack{id: 256, pcr: 90, pes: 0xe0, pts: 1, dts: 1}, pack{id: 256, counter: 1, pcr: -1}, pack{id: 256, counter: 2, pcr: -1}, pack{id: 256, counter: 3, pcr: -1})
+	segment = bytes.Repeat(segment, 87)
+	b.SetBytes(int64(len(segment)))
+	var s Splicer
+	s.Begin(false, 900)
+	for b.Loop() {
+		if err := s.Splice(segment); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
