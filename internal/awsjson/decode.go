@@ -321,17 +321,14 @@ func (d *decoder) checkText(l *constraint.Constraint, b []byte, offset int) {
 		return
 	}
 	n := int64(utf8.RuneCount(b))
-	f := Fault{Offset: offset}
 	switch {
 	case n < l.Minimum:
-		f.Kind, f.Want, f.Got = TooShort, strconv.FormatInt(l.Minimum, 10), strconv.FormatInt(n, 10)
+		d.reportText(Fault{Kind: TooShort, Offset: offset, Want: strconv.FormatInt(l.Minimum, 10), Got: strconv.FormatInt(n, 10)}, l, b)
 	case n > l.Maximum:
-		f.Kind, f.Want, f.Got = TooLong, strconv.FormatInt(l.Maximum, 10), strconv.FormatInt(n, 10)
+		d.reportText(Fault{Kind: TooLong, Offset: offset, Want: strconv.FormatInt(l.Maximum, 10), Got: strconv.FormatInt(n, 10)}, l, b)
+		return // what is too long is not matched
 	}
-	if f.Kind != 0 {
-		d.reportText(f, l, b)
-	}
-	if f.Kind != TooLong && l.Matches != nil && !l.Matches.Match(b) { // what is too long is not matched
+	if l.Matches != nil && !l.Matches.Match(b) {
 		d.reportText(Fault{Kind: PatternMismatch, Offset: offset, Want: l.Pattern}, l, b)
 	}
 }
