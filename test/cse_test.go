@@ -28,7 +28,7 @@ func encrypted(input, destination, mode, key, iv string, more ...string) string 
 }
 
 // frames are the hashes of the pictures and the sound of a film, decoded.
-func frames(t *testing.T, path string) string {
+func frameSums(t *testing.T, path string) string {
 	t.Helper()
 	return run(t, nil, "ffmpeg", "-v", "error", "-i", path, "-f", "framemd5", "-")
 }
@@ -47,7 +47,7 @@ func (s *server) outputFrames(prefix string) string {
 	if len(names) != 1 {
 		s.t.Fatalf("%s: %v", prefix, names)
 	}
-	return frames(s.t, filepath.Join(dir, names[0]))
+	return frameSums(s.t, filepath.Join(dir, names[0]))
 }
 
 // walkThrough is what the guide tells to do ("Implementing client-side encryption"), by the AWS CLI and openssl alone: $1 is the clear film, $2 the

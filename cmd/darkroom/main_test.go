@@ -120,7 +120,7 @@ func TestSessionPolicyOfPackage(t *testing.T) {
 			text, err := sessionPolicy(plan.Access{
 				Inputs:  []plan.Input{{Object: plan.Location{Bucket: "in", Key: c.key}}},
 				Outputs: []plan.Location{{Bucket: "out", Key: "x/film"}},
-			})
+			}, "us-east-1")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -317,7 +317,7 @@ func TestStream(t *testing.T) {
 			t.Parallel()
 			log := &readLog{}
 			tt.source.log = log
-			s, err := newServer([]Source{stream{tt.source}})
+			s, err := newServer(t.Context(), []Source{stream{tt.source}})
 			if err != nil {
 				t.Fatal(err)
 			}
