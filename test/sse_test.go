@@ -218,8 +218,6 @@ func TestKeysDecide(t *testing.T) {
 	admin.refused("KMS.DisabledException", says(key), put...)
 	admin.aws("kms", "enable-key", "--key-id", key)
 	admin.fetches("s3://films/k", content)
-	admin.aws("kms", "rotate-key-on-demand", "--key-id", key)
-	admin.fetches("s3://films/k", content)
 	admin.aws("kms", "schedule-key-deletion", "--key-id", key, "--pending-window-in-days", "7")
 	admin.refused("KMS.KMSInvalidStateException", says(key), get...)
 	admin.aws("s3", "rm", "--quiet", "s3://films/k") // to delete needs no key
