@@ -489,7 +489,7 @@ func TestServices(t *testing.T) {
 	}
 	direct, elsewhere := b.call(ann), b.call(ann)
 	direct.Via, elsewhere.Via = "", "mediaconvert."+region+".amazonaws.com"
-	for name, c := range map[string]*keys.Call{"nobody in between": direct, "another service": elsewhere, "another user": b.call(eve), "nobody": b.call(iam.Principal{})} {
+	for name, c := range map[string]*keys.Call{"nobody in between": direct, "another service": elsewhere, "another user": b.call(eve), "nobody": b.call(iam.Principal{}), "the root, nobody in between": {Principal: root(), Now: b.clock()}} {
 		_, _, err := b.GenerateDataKey(ctx, c, keyARN(k), pairs)
 		denied(t, name+", generates", err)
 		denied(t, name+", encrypts", is(b.Encrypt(ctx, c, keyARN(k), pairs, bytesOf("x"))))

@@ -10,7 +10,8 @@ import (
 
 // Grant tokens and the markers of lists are authenticated, so that nobody but this installation makes one, and bound to what they are for.
 
-var encoding = base64.RawURLEncoding
+// encoding is strict: of each token there is one spelling.
+var encoding = base64.RawURLEncoding.Strict()
 
 // sign writes a text with the digest of it and of what it is for.
 func (s *Service) sign(text string, scope ...string) string {

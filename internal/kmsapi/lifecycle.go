@@ -56,8 +56,9 @@ func metadata(v *keys.View, k *keys.Key) *types.KeyMetadata {
 	m := &types.KeyMetadata{
 		AWSAccountId: ptr(v.Account()), KeyId: ptr(k.ID), Arn: ptr(v.ARN(k)), CreationDate: at(k.Created), Enabled: k.State() == keys.Enabled, Description: ptr(k.Description),
 		KeyUsage: types.KeyUsageTypeEncryptDecrypt, KeyState: types.KeyState(k.State()), Origin: types.OriginTypeAwsKms, KeyManager: types.KeyManagerTypeCustomer,
-		CustomerMasterKeySpec: types.CustomerMasterKeySpecSymmetricDefault, KeySpec: types.KeySpecSymmetricDefault,
-		EncryptionAlgorithms: []types.EncryptionAlgorithmSpec{types.EncryptionAlgorithmSpecSymmetricDefault}, MultiRegion: ptr(false),
+		CustomerMasterKeySpec: types.CustomerMasterKeySpecSymmetricDefault, //lint:ignore SA1019 older clients read it
+		KeySpec:               types.KeySpecSymmetricDefault,
+		EncryptionAlgorithms:  []types.EncryptionAlgorithmSpec{types.EncryptionAlgorithmSpecSymmetricDefault}, MultiRegion: ptr(false),
 		DeletionDate: at(k.Deletion), CurrentKeyMaterialId: ptr(k.Current().ID),
 	}
 	if k.Managed != "" {
@@ -69,7 +70,7 @@ func metadata(v *keys.View, k *keys.Key) *types.KeyMetadata {
 func (s *server) checkCreateKey(_ context.Context, caller *iam.Principal, in *sdk.CreateKeyInput) ([]iam.Check, error) {
 	// What a request leaves out has the value that it would have by default.
 	checks := onAll("CreateKey", func(c *iam.Context) {
-		spec := cmp.Or(string(in.KeySpec), string(in.CustomerMasterKeySpec), "SYMMETRIC_DEFAULT")
+		spec := cmp.Or(string(in.KeySpec), oldSpec(in), "SYMMETRIC_DEFAULT")
 		c.Set("kms:CallerAccount", caller.Account)
 		c.Set("kms:KeySpec", spec)
 		c.Set("kms:CustomerMasterKeySpec", spec)
@@ -90,9 +91,15 @@ func (s *server) checkCreateKey(_ context.Context, caller *iam.Principal, in *sd
 	return checks, nil
 }
 
+// oldSpec is the key spec under the name by which older clients send it.
+func oldSpec(in *sdk.CreateKeyInput) string {
+	//lint:ignore SA1019 older clients send it
+	return string(in.CustomerMasterKeySpec)
+}
+
 func (s *server) createKey(ctx context.Context, c call, in *sdk.CreateKeyInput) (any, error) {
 	spec := string(in.KeySpec)
-	if old := string(in.CustomerMasterKeySpec); old != "" {
+	if old := oldSpec(in); old != "" {
 		if spec != "" {
 			return nil, keys.Invalidf("You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.")
 		}
