@@ -64,6 +64,13 @@ func Open[I any](serve func(ctx context.Context, caller iam.Principal, in *I) (a
 	return op
 }
 
+// Secret is an answer that holds key material. Wipe overwrites the material; it is called when the answer was written, or could not be, and then the
+// text of the answer is overwritten too.
+type Secret struct {
+	Output any
+	Wipe   func()
+}
+
 // Error is a refusal in AWS's terms.
 type Error struct {
 	Code    string
@@ -171,6 +178,15 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 			out, err := op.serve(served.Context(), caller, in)
 			if err != nil {
 				return err
+			}
+			if secret, ok := out.(Secret); ok {
+				defer secret.Wipe()
+				text, err := awsjson.Encode(secret.Output)
+				defer clear(text)
+				if err != nil {
+					return err
+				}
+				return write(w, http.StatusOK, text)
 			}
 			var text []byte
 			if out != nil {

@@ -179,3 +179,47 @@ func TestRefuse(t *testing.T) {
 		}
 	}
 }
+
+// keeping is a writer that keeps what it is given, and not a copy of it.
+type keeping struct {
+	http.ResponseWriter
+	given []byte
+	err   error
+}
+
+func (k *keeping) Write(b []byte) (int, error) {
+	k.given = b
+	if k.err != nil {
+		return 0, k.err
+	}
+	return k.ResponseWriter.Write(b)
+}
+
+// TestSecret: key material is overwritten once it is written, or could not be, and so is the text that it stood in.
+func TestSecret(t *testing.T) {
+	t.Parallel()
+	for _, broken := range []error{nil, errors.New("the client went away")} {
+		plain := []byte("the plaintext")
+		s := New(API{Name: "kms", Target: "TrentService"}, map[string]Operation{
+			"Decrypt": Open(func(context.Context, iam.Principal, *sdk.DecryptInput) (any, error) {
+				return Secret{Output: &sdk.DecryptOutput{Plaintext: plain}, Wipe: func() { clear(plain) }}, nil
+			}),
+		})
+		r := request("POST", "TrentService.Decrypt", "/", "{}")
+		op, err := s.Resolve(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := httptest.NewRecorder()
+		k := &keeping{ResponseWriter: w, err: broken}
+		if err := op.Serve(k, r); !errors.Is(err, broken) {
+			t.Errorf("served: %v", err)
+		}
+		if broken == nil && w.Body.String() != `{"Plaintext":"dGhlIHBsYWludGV4dA=="}` {
+			t.Errorf("answered %s", w.Body)
+		}
+		if len(k.given) == 0 || strings.Trim(string(k.given), "\x00") != "" || strings.Trim(string(plain), "\x00") != "" {
+			t.Errorf("left %q of the answer and %q of the plaintext", k.given, plain)
+		}
+	}
+}

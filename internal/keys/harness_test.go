@@ -29,6 +29,7 @@ type bench struct {
 	*testing.T
 	*keys.Service
 	records *sqlite.Store
+	path    string // of the records
 	people  *identity.Directory
 	said    chan string // messages of the log
 
@@ -40,12 +41,13 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	records, err := sqlite.Open(filepath.Join(t.TempDir(), "records.db"))
+	path := filepath.Join(t.TempDir(), "records.db")
+	records, err := sqlite.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { records.Close() })
-	b := &bench{T: t, records: records, said: make(chan string, 100), now: time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)}
+	b := &bench{T: t, path: path, records: records, said: make(chan string, 100), now: time.Date(2026, 11, 26, 12, 0, 0, 0, time.UTC)}
 	b.people, err = identity.New(identity.Options{
 		Accounts: []identity.Account{{ID: account}, {ID: other}}, Store: records, Master: secret.New(make([]byte, secret.KeySize)), Log: slog.New(slog.DiscardHandler), Now: b.clock,
 	})

@@ -3,7 +3,9 @@ package keys_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"darkroom/internal/keys"
 	"darkroom/internal/secret"
 	"darkroom/internal/store"
+	"darkroom/internal/store/sqlite"
 )
 
 // TestRoundTrip: what was encrypted comes back with the same context, on this service and on one that was opened anew, and with no other.
@@ -324,6 +327,7 @@ func TestDeletion(t *testing.T) {
 	}
 	at, _, err := a.ScheduleDeletion(ctx, k.ID, 7)
 	ok(t, err)
+	sealed := bytes.Clone(k.Current().Sealed)
 	if due := must(b.Due(ctx))(t); !due.Equal(at) {
 		t.Errorf("due at %v, want %v", due, at)
 	}
@@ -343,6 +347,15 @@ func TestDeletion(t *testing.T) {
 			t.Errorf("a %s is left: %s", left.Kind, left.Record)
 		}
 	}
+	// The file has nothing of the material: what was deleted is overwritten.
+	ok(t, b.records.Close())
+	text := []byte(base64.StdEncoding.EncodeToString(sealed))
+	if content := must(os.ReadFile(b.path))(t); bytes.Contains(content, text) || len(content) == 0 {
+		t.Error("the sealed material stands in the file still")
+	}
+	b.records, err = sqlite.Open(b.path)
+	ok(t, err)
+	defer b.records.Close()
 	refused(t, "after a restart", is(b.again(make([]byte, secret.KeySize)).Account(account).Decrypt(ctx, &keys.DecryptRequest{Ciphertext: e.Ciphertext})), "AccessDeniedException", "")
 }
 

@@ -57,6 +57,11 @@ func modifiers(m []types.DryRunModifierType) error {
 	return nil
 }
 
+// shown is an answer that shows a plaintext, which is overwritten when that is done.
+func shown(out any, plain secret.Bytes) jsonapi.Secret {
+	return jsonapi.Secret{Output: out, Wipe: func() { clear(plain.Reveal()) }}
+}
+
 // first is the first error there is.
 func first(errs ...error) error {
 	for _, err := range errs {
@@ -106,7 +111,7 @@ func (s *server) decrypt(ctx context.Context, c call, in *sdk.DecryptInput) (any
 	if err != nil {
 		return nil, err
 	}
-	return &sdk.DecryptOutput{KeyId: &o.KeyARN, KeyMaterialId: &o.MaterialID, Plaintext: o.Plaintext.Reveal(), EncryptionAlgorithm: symmetric}, nil
+	return shown(&sdk.DecryptOutput{KeyId: &o.KeyARN, KeyMaterialId: &o.MaterialID, Plaintext: o.Plaintext.Reveal(), EncryptionAlgorithm: symmetric}, o.Plaintext), nil
 }
 
 // checkReEncrypt asks for both keys.
@@ -183,7 +188,7 @@ func (s *server) generateDataKey(ctx context.Context, c call, in *sdk.GenerateDa
 	if err != nil {
 		return nil, err
 	}
-	return &sdk.GenerateDataKeyOutput{KeyId: &e.KeyARN, KeyMaterialId: &e.MaterialID, CiphertextBlob: e.Ciphertext, Plaintext: plain.Reveal()}, nil
+	return shown(&sdk.GenerateDataKeyOutput{KeyId: &e.KeyARN, KeyMaterialId: &e.MaterialID, CiphertextBlob: e.Ciphertext, Plaintext: plain.Reveal()}, plain), nil
 }
 
 func (s *server) generateDataKeyWithoutPlaintext(ctx context.Context, c call, in *sdk.GenerateDataKeyWithoutPlaintextInput) (any, error) {
@@ -213,5 +218,5 @@ func (s *server) generateRandom(_ context.Context, _ call, in *sdk.GenerateRando
 	if err != nil {
 		return nil, err
 	}
-	return &sdk.GenerateRandomOutput{Plaintext: plain.Reveal()}, nil
+	return shown(&sdk.GenerateRandomOutput{Plaintext: plain.Reveal()}, plain), nil
 }
