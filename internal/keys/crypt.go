@@ -112,8 +112,6 @@ type DecryptRequest struct {
 	DryRun     bool
 }
 
-// Keys of a ciphertext.
-
 // NameOf is the name by which the key of a request to decrypt is asked for: the one in the request or, without one, the id in the ciphertext. A
 // ciphertext without a readable id is refused here.
 func (r *DecryptRequest) NameOf() (string, error) {

@@ -58,15 +58,17 @@ const (
 	day = 24 * time.Hour
 )
 
+// People knows who the principals in key policies and grants are.
+type People interface {
+	View(ctx context.Context, account string) (*identity.View, error)
+}
+
 // Options are what a Service works with. Random, Now and Used may be left out.
 type Options struct {
 	Region   string
 	Accounts []string
 	Store    store.Registries
-	// People says who the principals in key policies and grants are.
-	People interface {
-		View(ctx context.Context, account string) (*identity.View, error)
-	}
+	People   People
 	// Master is the key that account keys are sealed under, and that tokens are authenticated by.
 	Master secret.Bytes
 	Log    *slog.Logger
@@ -82,9 +84,7 @@ type Service struct {
 	region string
 	order  []string // accounts
 	views  *registry.Views[*View]
-	people interface {
-		View(ctx context.Context, account string) (*identity.View, error)
-	}
+	people People
 	sealer *secret.Sealer // of account keys
 	tokens secret.Bytes   // authenticates markers and grant tokens
 	log    *slog.Logger
@@ -94,7 +94,7 @@ type Service struct {
 	wake   chan struct{} // has an entry when a deadline may have come nearer
 }
 
-// Name of the registry, and what sealed values are bound to.
+// registryName is what the registry is called, and what sealed values are bound to.
 const registryName = "keys"
 
 // New returns a key service. Nothing is read yet.

@@ -125,7 +125,7 @@ type Grant struct {
 	statement *iam.Policy
 }
 
-// is the same grant but for its id and time.
+// same says whether two grants differ in their ids and times alone.
 func (g *Grant) same(o *Grant) bool {
 	return g.KeyID == o.KeyID && g.Name == o.Name && slices.Equal(g.Operations, o.Operations) && g.Grantee == o.Grantee && g.GranteeID == o.GranteeID &&
 		g.Retiring == o.Retiring && g.RetiringID == o.RetiringID && maps.Equal(g.Constraints.Equals, o.Constraints.Equals) && maps.Equal(g.Constraints.Subset, o.Constraints.Subset)
