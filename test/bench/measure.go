@@ -171,11 +171,16 @@ func (b *bench) start() error {
 
 // together has 8 clients call f until the time is over.
 func together(ctx context.Context, d time.Duration, f func(ctx context.Context, n int) error) (rate float64, each []time.Duration, err error) {
+	return togetherOf(ctx, 8, d, f)
+}
+
+// togetherOf has some clients call f until the time is over.
+func togetherOf(ctx context.Context, clients int, d time.Duration, f func(ctx context.Context, n int) error) (rate float64, each []time.Duration, err error) {
 	var mu sync.Mutex // guards each and errs
 	var errs []error
 	var all sync.WaitGroup
 	start := time.Now()
-	for client := range 8 {
+	for client := range clients {
 		all.Go(func() {
 			for n := 0; time.Since(start) < d && ctx.Err() == nil; n++ {
 				began := time.Now()
