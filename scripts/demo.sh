@@ -81,16 +81,20 @@ done
 echo "$status"
 [ "$status" = COMPLETE ] || exit 1
 
-step "7. what came out"
+step "7. a film that is encrypted before it is uploaded, and an output under a key of the key service (docs/examples/encryption)"
+AWS_PROFILE=admin docs/examples/encryption/walk-through.sh "$film" | sed 's/^/  /'
+
+step "8. what came out"
 aws s3 ls --recursive --human-readable s3://films/out/
 
-step "8. does it play?"
+step "9. does it play?"
 aws s3 cp --no-progress --quiet --recursive s3://films/out/ "$work/got/"
 check() { # check FILE: decode all of it
 	ffmpeg -v error -xerror -i "$1" -f null - </dev/null
 	printf '  %-28s %s\n' "${1#"$work/got/"}" "$(ffprobe -v error -show_entries stream=codec_name,width,height -of compact=nk=1:p=0 "$1" | tr '|\n' ' ,' | sed 's/,$//')"
 }
 check "$work/got/mp4/bunny.mp4"
+check "$work/got/encrypted/film.mp4"
 for m in "$work"/got/look/*.mp4; do check "$m"; done
 for m in "$work"/got/hls/bunny_*.m3u8; do check "$m"; done
 check "$work/got/thumbs/bunny.0000000.jpg"
