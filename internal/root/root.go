@@ -161,14 +161,11 @@ func (d document) seal(ctx context.Context, r Root, key secret.Bytes) (document,
 	if err != nil {
 		return document{}, nil, fmt.Errorf("verify the wrapped key: %w", err)
 	}
-	opened, err := again.open(ctx, r)
+	opened, err := again.open(ctx, r) // another key would not have the check value of this one
 	if err != nil {
 		return document{}, nil, fmt.Errorf("verify that the root opens what it has wrapped: %w", err)
 	}
-	defer opened.Wipe()
-	if !hmac.Equal(opened.Reveal(), key.Reveal()) {
-		return document{}, nil, errors.New("verify that the root opens what it has wrapped: it gives another key")
-	}
+	opened.Wipe()
 	return again, text, nil
 }
 
