@@ -29,6 +29,12 @@ func TestFIPS(t *testing.T) {
 	if got := s.download("films", "out/"); len(files(t, got)) != 1 {
 		t.Errorf("the outputs are %v", files(t, got))
 	}
+	gcm := strings.Replace(short("s3://films/in/clip.mp4", "s3://films/out/"), `"FileInput"`, `"DecryptionSettings": {"DecryptionMode": "AES_GCM", `+
+		`"EncryptedDecryptionKey": "AQICAHhMYmFzZTY0IG9mIGEgY2lwaGVydGV4dA==", "InitializationVector": "AAECAwQFBgcICQoL"}, "FileInput"`, 1)
+	_, err := s.mediaconvert().CreateJob(t.Context(), request(t, job(gcm)))
+	if err == nil || !strings.Contains(err.Error(), "Not offered by this installation: /inputs/0/decryptionSettings/decryptionMode") {
+		t.Errorf("an AES_GCM input with fips: approved: %v", err)
+	}
 	if !strings.Contains(s.log.String(), "Go Cryptographic Module v1.0.0") {
 		t.Errorf("the log does not say the mode:\n%s", s.log.String())
 	}

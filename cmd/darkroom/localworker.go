@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"darkroom/internal/config"
 	"darkroom/internal/gateway"
 	"darkroom/internal/plan"
 	"darkroom/internal/sandbox"
@@ -132,6 +133,7 @@ func (w *localWorker) capabilities() plan.Capabilities {
 	defer w.mu.Unlock()
 	c := w.said.Capabilities
 	c.KeyRegion = w.server.cfg.Region // the key service is ours, not the worker's
+	c.ApprovedOnly = w.server.cfg.FIPS == config.FIPSApproved
 	return c
 }
 

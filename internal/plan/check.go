@@ -37,6 +37,8 @@ type Capabilities struct {
 	// KeyRegion is the region of the key service that data keys of client-side encrypted inputs are decrypted by; empty where there is none. The
 	// control plane says it, never a worker.
 	KeyRegion string `json:"-"`
+	// ApprovedOnly says that what is no approved service of a FIPS 140-3 module is refused. It is the control plane that says so too.
+	ApprovedOnly bool `json:"-"`
 	// Missing names the parts that the encoder lacks, for the reason of a refusal.
 	Missing []string `json:"missing,omitempty"`
 	// Storage is what the store of the outputs can do. It is not the worker who says that.

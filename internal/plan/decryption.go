@@ -47,6 +47,9 @@ func (c *checker) decryption(at string, in *types.Input) {
 	case region != "" && region != c.caps.KeyRegion:
 		c.lack(at+"/kmsKeyRegion", "%s is not carried out: data keys are decrypted by the key service of this installation; offered: %s", region, c.caps.KeyRegion)
 	}
+	if c.caps.ApprovedOnly && s.DecryptionMode == types.DecryptionModeAesGcm {
+		c.lack(at+"/decryptionMode", "AES_GCM is not approved in FIPS 140-3 with a nonce of the caller's; offered: AES_CTR, AES_CBC")
+	}
 	if parsed, err := ParseInput(aws.ToString(in.FileInput)); err == nil && parsed.playlist() {
 		c.lack(at, "a client-side encrypted HLS input is not carried out: the settings say nothing of the segments; offered: a single file")
 	}

@@ -44,6 +44,8 @@ func TestDecryptionRefused(t *testing.T) {
 	const gcm = `"decryptionMode":"AES_GCM",` + encryptedKey + `,` + vector12
 	without := everything
 	without.KeyRegion = ""
+	approved := everything
+	approved.ApprovedOnly = true
 	for _, c := range []struct {
 		name, job string
 		caps      Capabilities
@@ -52,6 +54,7 @@ func TestDecryptionRefused(t *testing.T) {
 	}{
 		{"another region", decrypted(gcm + `,"kmsKeyRegion":"eu-west-1"`), everything, "/inputs/0/decryptionSettings/kmsKeyRegion", false},
 		{"no key service", decrypted(gcm), without, "/inputs/0/decryptionSettings", false},
+		{"not approved", decrypted(gcm), approved, "/inputs/0/decryptionSettings/decryptionMode", false},
 		{"a playlist", strings.Replace(decrypted(gcm), "film.mov", "film.M3U8", 1), everything, "/inputs/0/decryptionSettings", false},
 		{"a playlist on a web server", strings.Replace(decrypted(gcm), "s3://in/film.mov", "https://in/film.m3u8?a=b", 1), everything, "/inputs/0/decryptionSettings", false},
 		{"no mode", decrypted(encryptedKey + `,` + vector12), everything, "/inputs/0/decryptionSettings", true},
