@@ -48,7 +48,7 @@ func TestClientsAgree(t *testing.T) {
 	}
 	s := serve(t)
 	s.upload("films", "in/clip.mp4", clip(t, 2))
-	variables := map[string]string{"$role": role, "$file": "s3://films/in/clip.mp4"}
+	variables := map[string]string{"$role": role, "$file": "s3://films/in/clip.mp4", "$certificate": *s.certificate("agree.example")}
 	given, err := json.Marshal(variables)
 	if err != nil {
 		t.Fatal(err)

@@ -231,12 +231,20 @@ func TestHostileSettings(t *testing.T) {
 	if err != nil || len(out.Jobs) != 0 {
 		t.Errorf("jobs: %v %v", out, err)
 	}
-	// A way into the operator's network, in every spelling, is found when it is dialled.
+	// A way into the operator's network is found when it is dialled; in a spelling that some would read as an address, when it is submitted.
 	_, port, _ := strings.Cut(address, ":")
-	for _, host := range []string{"127.0.0.1", "localhost", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::]", "[64:ff9b::7f00:1]"} {
-		j := s.until(s.submit(job(strings.Replace(plain, "s3://films/in/clip.mp4", "http://"+host+":"+port+"/film.mp4", 1))), final)
+	at := func(host string) string {
+		return job(strings.Replace(plain, "s3://films/in/clip.mp4", "http://"+host+":"+port+"/film.mp4", 1))
+	}
+	for _, host := range []string{"127.0.0.1", "localhost", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::]", "[64:ff9b::7f00:1]"} {
+		j := s.until(s.submit(at(host)), final)
 		if j.Status != types.JobStatusError || aws.ToInt32(j.ErrorCode) != 3451 {
 			t.Errorf("%s: %s %d %s", host, j.Status, aws.ToInt32(j.ErrorCode), aws.ToString(j.ErrorMessage))
+		}
+	}
+	for _, host := range []string{"127.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.0.0.1%00", "１２７.0.0.1"} {
+		if status, answer := s.raw(t, "POST", "/2017-08-29/jobs", at(host)); status != http.StatusBadRequest || !strings.Contains(answer, "/inputs/0/fileInput") {
+			t.Errorf("%s: %d %s", host, status, answer)
 		}
 	}
 	if n := fetched.Load(); n != 0 {
