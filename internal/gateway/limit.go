@@ -19,8 +19,6 @@ const (
 	SmallBody = 64 << 10
 	// MaxConnections bounds the open connections from outside.
 	MaxConnections = 2048
-	// MaxStreams bounds the concurrent requests on one HTTP/2 connection.
-	MaxStreams = 128
 
 	// HeaderTimeout is the time for the TLS handshake, and for the headers of a request.
 	HeaderTimeout = 10 * time.Second

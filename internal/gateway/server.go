@@ -13,16 +13,18 @@ import (
 	"golang.org/x/net/netutil"
 )
 
-// NewServer returns an HTTP server with the limits of this package. It has no time-out for a whole request, because a body may take hours;
+// NewServer returns an HTTP/1.1 server with the limits of this package. It has no time-out for a whole request, because a body may take hours;
 // the handlers of a Gateway move the deadlines of the connection while there is progress. A nil tls configuration means plain HTTP.
 func NewServer(h http.Handler, t *tls.Config, log *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true) // as AWS's own end points: docs/decisions/0021
 	return &http.Server{
 		Handler:           h,
+		Protocols:         protocols,
 		TLSConfig:         t,
 		MaxHeaderBytes:    MaxHeaderBytes,
 		ReadHeaderTimeout: HeaderTimeout,
 		IdleTimeout:       IdleTimeout,
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: MaxStreams, SendPingTimeout: StallTimeout, WriteByteTimeout: StallTimeout},
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }

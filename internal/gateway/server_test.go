@@ -68,10 +68,10 @@ func TestTLS(t *testing.T) {
 		tls   *tls.Config
 		proto string // empty: refused
 	}{
-		{"newest, HTTP/2", &tls.Config{}, "HTTP/2.0"},
-		{"newest, HTTP/1.1", &tls.Config{NextProtos: []string{"http/1.1"}}, "HTTP/1.1"},
-		{"1.3", &tls.Config{MinVersion: tls.VersionTLS13}, "HTTP/2.0"},
-		{"1.2", &tls.Config{MaxVersion: tls.VersionTLS12}, "HTTP/2.0"},
+		{"newest", &tls.Config{}, "HTTP/1.1"},
+		{"HTTP/2 alone", &tls.Config{NextProtos: []string{"h2"}}, ""},
+		{"1.3", &tls.Config{MinVersion: tls.VersionTLS13}, "HTTP/1.1"},
+		{"1.2", &tls.Config{MaxVersion: tls.VersionTLS12}, "HTTP/1.1"},
 		{"1.2, ChaCha20", &tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256}, NextProtos: []string{"http/1.1"}}, "HTTP/1.1"},
 		{"1.1", &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}, ""},
 		{"1.0", &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10}, ""},

@@ -77,13 +77,13 @@ func (l *Listener) Current(ctx context.Context) (*tls.Certificate, error) {
 	return c, nil
 }
 
-// TLS returns the configuration of the listener: TLS 1.2 and newer, forward-secret AEAD suites alone, HTTP/2 and HTTP/1.1.
+// TLS returns the configuration of the listener: TLS 1.2 and newer, forward-secret AEAD suites alone, HTTP/1.1.
 func (l *Listener) TLS() *tls.Config {
 	return serverConfig(func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) { return l.Current(hello.Context()) })
 }
 
 func serverConfig(get func(*tls.ClientHelloInfo) (*tls.Certificate, error)) *tls.Config {
-	return &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: suites, NextProtos: []string{"h2", "http/1.1"}, GetCertificate: get}
+	return &tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: suites, NextProtos: []string{"http/1.1"}, GetCertificate: get}
 }
 
 // Files are a certificate with its chain, and its private key, in two PEM files, as tools for certificates keep them up to date. They are read anew when

@@ -112,7 +112,7 @@ func publish(path string, text []byte) (written bool, err error) {
 // Certificate returns the authority's certificate.
 func (a *Authority) Certificate() *x509.Certificate { return a.cert }
 
-// TLS returns the configuration of the listener: TLS 1.2 and newer, forward-secret AEAD suites alone, HTTP/2 and HTTP/1.1.
+// TLS returns the configuration of the listener: TLS 1.2 and newer, forward-secret AEAD suites alone, HTTP/1.1.
 func (a *Authority) TLS() *tls.Config {
 	return serverConfig(func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.current() })
 }
