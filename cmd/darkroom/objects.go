@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
@@ -82,15 +83,28 @@ func storeRegion(cfg config.Config) string {
 	return cfg.Region
 }
 
-// storage is what the store of outputs can do. The embedded one has one class, and one owner who has everything anyway; of another it is not known
-// beforehand, and what it does not do fails the job.
+// storage is what the store of outputs can do. The embedded one has one class, and one owner who has everything anyway. Of another it is known beforehand
+// where the configuration says it; else what it does not do fails the job.
 func storage(cfg config.Config) plan.StorageCapabilities {
-	s := plan.StorageCapabilities{Encryptions: []plan.Encryption{plan.StoreKeys, plan.ServiceKey}, Region: storeRegion(cfg)}
-	if cfg.S3.Endpoint != "" {
-		s.ACLs, s.Classes = types.S3ObjectCannedAcl("").Values(), types.S3StorageClass("").Values()
+	s := plan.StorageCapabilities{Region: storeRegion(cfg)}
+	if cfg.S3.Endpoint == "" {
+		s.Encryptions = []plan.Encryption{plan.StoreKeys, plan.ServiceKey}
+		s.ACLs = []types.S3ObjectCannedAcl{types.S3ObjectCannedAclBucketOwnerRead, types.S3ObjectCannedAclBucketOwnerFullControl}
 		return s
 	}
-	s.ACLs = []types.S3ObjectCannedAcl{types.S3ObjectCannedAclBucketOwnerRead, types.S3ObjectCannedAclBucketOwnerFullControl}
+	honours := func(what string) bool { return cfg.S3.Honours == nil || slices.Contains(cfg.S3.Honours, what) }
+	if honours(config.AskSSES3) {
+		s.Encryptions = append(s.Encryptions, plan.StoreKeys)
+	}
+	if honours(config.AskSSEKMS) {
+		s.Encryptions = append(s.Encryptions, plan.ServiceKey)
+	}
+	if honours(config.AskClass) {
+		s.Classes = types.S3StorageClass("").Values()
+	}
+	if honours(config.AskACL) {
+		s.ACLs = types.S3ObjectCannedAcl("").Values()
+	}
 	return s
 }
 

@@ -63,6 +63,8 @@ type S3 struct {
 	CredentialsFile string `yaml:"credentials_file"` // AWS shared-credentials format, profile default; others must not read it
 	AssumeRoles     bool   `yaml:"assume_roles"`     // role sessions sign with credentials of the same role there, by AssumeRole of its STS
 	STSEndpoint     string `yaml:"sts_endpoint"`     // URL, like Endpoint; empty: Endpoint
+	// Honours are what of Asks the endpoint does; jobs that ask for anything else are refused when they are submitted. Nil: all of it, as far as is known.
+	Honours []string `yaml:"honours"`
 }
 
 // Egress is where outgoing connections may go. The zero value opens public addresses for every purpose: ports 80, 443, and those from 1024.

@@ -45,6 +45,7 @@ s3:
   credentials_file: /etc/darkroom/s3
   assume_roles: true
   sts_endpoint: https://sts.example.org
+  honours: [sse-s3, acl]
 root:
   kind: transit
   transit:
@@ -80,7 +81,7 @@ func fullConfig() Config {
 		Drain: 90 * time.Second, FFmpeg: "/opt/ffmpeg", FFprobe: "/opt/ffprobe",
 		RetentionDays: 7, Throttle: Throttle{Rate: 2.5, Burst: 100},
 		Accounts: []Account{{ID: "111122223333", GuardRails: []string{"/etc/darkroom/rail.json"}}, {ID: "444455556666"}},
-		S3:       S3{Endpoint: "https://objects.example.org:8443", Region: "us-west-2", PathStyle: true, CredentialsFile: "/etc/darkroom/s3", AssumeRoles: true, STSEndpoint: "https://sts.example.org"},
+		S3:       S3{Endpoint: "https://objects.example.org:8443", Region: "us-west-2", PathStyle: true, CredentialsFile: "/etc/darkroom/s3", AssumeRoles: true, STSEndpoint: "https://sts.example.org", Honours: []string{"sse-s3", "acl"}},
 		Root: Root{Kind: RootTransit, Transit: Transit{
 			Address: "https://vault.example.org:8200", Namespace: "media/", Mount: "team/transit", Key: "darkroom",
 			RoleIDFile: "/etc/darkroom/role", SecretIDFile: "/etc/darkroom/secret", AppRoleMount: "machines",
@@ -116,6 +117,10 @@ func TestRead(t *testing.T) {
 		{"no drain", "drain: 0s", want(func(c *Config) { c.Drain = 0 })},
 		{"account without leading zero", "account: 123456789012", want(func(c *Config) { c.Account = "123456789012" })},
 		{"empty section", "s3:\n", Default()},
+		{
+			"a store that does nothing of what it is asked", "s3: {endpoint: 'https://h', credentials_file: c, honours: []}",
+			want(func(c *Config) { c.S3 = S3{Endpoint: "https://h", CredentialsFile: "c", Honours: []string{}} }),
+		},
 		{
 			"http store on loopback", "s3: {endpoint: 'http://127.0.0.1:7070', credentials_file: c}",
 			want(func(c *Config) { c.S3 = S3{Endpoint: "http://127.0.0.1:7070", CredentialsFile: "c"} }),
@@ -236,6 +241,8 @@ func TestReadRefusesValues(t *testing.T) {
 		{"s3: {credentials_file: x}", "s3.credentials_file", "x"},
 		{"s3: {endpoint: 'https://h'}", "s3.credentials_file", ""},
 		{"s3: {assume_roles: true}", "s3.assume_roles", "true"},
+		{"s3: {honours: []}", "s3.honours", ""},
+		{"s3: {" + store + ", honours: [acl, versions]}", "s3.honours[1]", "versions"},
 		{"s3: {sts_endpoint: 'https://h'}", "s3.sts_endpoint", "https://h"},
 		{"s3: {" + store + ", sts_endpoint: 'https://h'}", "s3.sts_endpoint", "https://h"},
 		{"s3: {" + store + ", assume_roles: true, sts_endpoint: 'https://h/path'}", "s3.sts_endpoint", "https://h/path"},
@@ -478,7 +485,7 @@ func TestEveryFlagIsAKey(t *testing.T) {
 			t.Errorf("flag --%s has no key", f.Name)
 		}
 	})
-	if want := len(keys) - 3; count != want { // accounts, egress.allow and egress.restrict are lists of maps
+	if want := len(keys) - 4; count != want { // accounts, egress.allow and egress.restrict are lists of maps, s3.honours one where none is not nothing
 		t.Errorf("got %d flags for %d keys", count, want)
 	}
 	if durations != 1 {

@@ -23,6 +23,18 @@ const (
 	FIPSApproved = "approved" // and what a request asks for that is not approved is refused
 )
 
+// Asks are what a write can ask of an object store: encryption by its own keys, encryption by keys of a key service, a storage class, a canned access
+// control list.
+var Asks = []string{AskSSES3, AskSSEKMS, AskClass, AskACL}
+
+// The values of Asks.
+const (
+	AskSSES3  = "sse-s3"
+	AskSSEKMS = "sse-kms"
+	AskClass  = "storage-class"
+	AskACL    = "acl"
+)
+
 // Limits of values.
 const (
 	MaxDrain       = time.Hour
@@ -188,6 +200,8 @@ func (s S3) validate() error {
 			return &Error{"s3.assume_roles", "true", "nothing while s3.endpoint is not set"}
 		case s.STSEndpoint != "":
 			return &Error{"s3.sts_endpoint", s.STSEndpoint, "nothing while s3.endpoint is not set"}
+		case s.Honours != nil:
+			return &Error{"s3.honours", strings.Join(s.Honours, ","), "nothing while s3.endpoint is not set"}
 		}
 		return nil
 	}
@@ -199,6 +213,11 @@ func (s S3) validate() error {
 	}
 	if s.CredentialsFile == "" {
 		return &Error{"s3.credentials_file", "", "a file in the AWS shared-credentials format, with s3.endpoint"}
+	}
+	for i, h := range s.Honours {
+		if !slices.Contains(Asks, h) {
+			return &Error{fmt.Sprintf("s3.honours[%d]", i), h, "one of " + strings.Join(Asks, ", ")}
+		}
 	}
 	switch {
 	case s.STSEndpoint == "":
