@@ -61,7 +61,7 @@ check: ## vet, gofumpt, staticcheck, module files, coverage of what decides secu
 	$(GO) mod verify
 	@out=$$($(GO) run mvdan.cc/gofumpt@$(GOFUMPT_VERSION) -l cmd internal test); if [ -n "$$out" ]; then echo "gofumpt would change:"; echo "$$out"; exit 1; fi
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION) ./...
-	@for p in iam sigv4 secret totp; do $(GO) test -cover ./internal/$$p | tee /dev/stderr | grep -q 'coverage: 100.0%' || { echo "internal/$$p decides security: every statement of it is tested"; exit 1; }; done
+	@for p in iam sigv4 secret totp; do $(GO) test -cover ./internal/$$p | tee -a /dev/stderr | grep -q 'coverage: 100.0%' || { echo "internal/$$p decides security: every statement of it is tested"; exit 1; }; done
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (default 30s)

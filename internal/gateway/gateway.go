@@ -160,6 +160,7 @@ func (g *Gateway) serve(plain http.ResponseWriter, r *http.Request, x *exchange)
 		if abort {
 			panic(http.ErrAbortHandler)
 		}
+		w.linger(r, body)
 	}()
 	defer func() {
 		if p := recover(); p != nil {

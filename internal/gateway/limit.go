@@ -20,6 +20,9 @@ const (
 	// MaxConnections bounds the open connections from outside.
 	MaxConnections = 2048
 
+	// MaxLinger is how much of a body is taken in when its request was answered before it was read.
+	MaxLinger = 16 << 20
+
 	// HeaderTimeout is the time for the TLS handshake, and for the headers of a request.
 	HeaderTimeout = 10 * time.Second
 	// IdleTimeout is how long a connection may be kept without a request.

@@ -77,6 +77,17 @@ func (w *response) finish(b *progressBody) {
 	}
 }
 
+// linger takes in what is left of a body that nobody read, so that a client that still sends it finds the answer: a connection that is closed with unread bytes
+// is reset, and what the client had not read yet is lost (RFC 9112 section 9.6). It takes no more than MaxLinger, nor longer than HeaderTimeout. A client
+// that asks before it sends (RFC 9110 section 10.1.1) and waits has the answer, and goes.
+func (w *response) linger(r *http.Request, b *progressBody) {
+	if b.ended || r.ProtoMajor != 1 || w.controller.Flush() != nil {
+		return
+	}
+	b.limitTotal(HeaderTimeout)
+	_, _ = io.CopyN(io.Discard, b, MaxLinger) // whatever comes of it: the answer is sent
+}
+
 // progressBody counts what is read, and moves the read deadline while there is progress.
 type progressBody struct {
 	body       io.ReadCloser

@@ -319,3 +319,25 @@ func TestReadBodyFails(t *testing.T) {
 		t.Errorf("%d places not given back", len(b.large))
 	}
 }
+
+// TestLinger answers requests whose body is still being sent, also by clients that ask first and do not wait: all of them get the answer.
+func TestLinger(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	b.s3.resolve = func(*http.Request) (*Operation, error) { return nil, errors.New("refused before the body is read") }
+	base, client, _ := listen(t, b, time.Second)
+	body := strings.Repeat("x", MaxLinger-1)
+	for n := range 20 {
+		r := call{service: "s3", method: "PUT", path: "/films/x", body: body, payload: "UNSIGNED-PAYLOAD"}.request(t, base)
+		if n%2 == 0 {
+			r.Header.Set("Expect", "100-continue") // the client of this test has no time to wait for what comes
+		}
+		answer, err := client(&tls.Config{}).Do(r)
+		if err != nil {
+			t.Fatal(n, err)
+		}
+		if answer.Body.Close(); answer.StatusCode != http.StatusInternalServerError {
+			t.Fatalf("got %d", answer.StatusCode)
+		}
+	}
+}

@@ -126,7 +126,6 @@ func newPeer(t testing.TB, wrap func(blob.Store) blob.Store) *peer {
 	}
 	server := httptest.NewUnstartedServer(g.Handler())
 	server.Config = gateway.NewServer(g.Handler(), nil, slog.New(slog.NewTextHandler(io.Discard, nil)))
-	server.EnableHTTP2 = true
 	server.StartTLS()
 	t.Cleanup(func() {
 		server.Close()
