@@ -170,7 +170,8 @@ func PassphraseTerminal(in *os.File, out io.Writer, what string) func(context.Co
 }
 
 func askTerminal(ctx context.Context, in *os.File, out io.Writer, prompt string) (secret.Bytes, error) {
-	state, err := term.GetState(int(in.Fd()))
+	fd := int(in.Fd()) // the read below can outlast in
+	state, err := term.GetState(fd)
 	if err != nil {
 		return secret.Bytes{}, err
 	}
@@ -181,13 +182,13 @@ func askTerminal(ctx context.Context, in *os.File, out io.Writer, prompt string)
 	}
 	done := make(chan answer, 1)
 	go func() {
-		words, err := term.ReadPassword(int(in.Fd()))
+		words, err := term.ReadPassword(fd)
 		done <- answer{words, err}
 	}()
 	defer fmt.Fprintln(out)
 	select {
 	case <-ctx.Done(): // the read ends with the process
-		return secret.Bytes{}, errors.Join(ctx.Err(), term.Restore(int(in.Fd()), state))
+		return secret.Bytes{}, errors.Join(ctx.Err(), term.Restore(fd, state))
 	case a := <-done:
 		if a.err == nil && len(a.words) > MaxPassphrase {
 			clear(a.words)

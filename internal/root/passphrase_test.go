@@ -206,11 +206,17 @@ func TestPassphraseCredential(t *testing.T) {
 // terminal opens a pseudo terminal: what a person sits at, and what the program has.
 func terminal(t *testing.T) (person, program *os.File) {
 	t.Helper()
+	person, program = openTerminal(t)
+	t.Cleanup(func() { _, _ = person.Close(), program.Close() })
+	return person, program
+}
+
+func openTerminal(t *testing.T) (person, program *os.File) {
+	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = person.Close() })
 	if err := unix.IoctlSetPointerInt(int(person.Fd()), unix.TIOCSPTLCK, 0); err != nil {
 		t.Fatal(err)
 	}
@@ -222,9 +228,11 @@ func terminal(t *testing.T) (person, program *os.File) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = program.Close() })
 	return person, program
 }
+
+// abandoned are terminals that a read is still under way at. They stay open: were they closed, the read would end at whatever has their number then.
+var abandoned []*os.File
 
 func TestPassphraseTerminal(t *testing.T) {
 	t.Parallel()
@@ -292,7 +300,8 @@ func TestPassphraseTerminal(t *testing.T) {
 	}
 	t.Run("given up", func(t *testing.T) {
 		t.Parallel()
-		_, program := terminal(t)
+		person, program := openTerminal(t)
+		abandoned = append(abandoned, person, program)
 		ctx, cancel := context.WithCancel(t.Context())
 		prompts, asked := io.Pipe()
 		go func() {

@@ -126,6 +126,7 @@ func newPeer(t testing.TB, wrap func(blob.Store) blob.Store) *peer {
 	}
 	server := httptest.NewUnstartedServer(g.Handler())
 	server.Config = gateway.NewServer(g.Handler(), nil, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	server.Config.Protocols, server.EnableHTTP2 = nil, true // as the worker reaches it; the end-to-end tests go over HTTP/1.1
 	server.StartTLS()
 	t.Cleanup(func() {
 		server.Close()
