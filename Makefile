@@ -28,7 +28,7 @@ demo: deps-demo build ## run the main job on a fresh server, from s3:// to s3://
 
 .PHONY: deps-test
 deps-test: $(TOOLS)/versitygw-$(VERSITYGW_VERSION) $(TOOLS)/vault-$(VAULT_VERSION) test/browser/node_modules/.installed-$(HLSJS_VERSION)-$(PLAYWRIGHT_VERSION) test/node/node_modules/.installed-$(NODE_SDK_VERSION)
-	@scripts/deps.sh ffmpeg aws2 curl openssl boto3 gcc chromium node
+	@scripts/deps.sh ffmpeg aws2 curl openssl boto3 cryptography gcc chromium node
 
 $(TOOLS)/versitygw-$(VERSITYGW_VERSION):
 	@echo "installing versitygw $(VERSITYGW_VERSION), the S3 server that the object store's client is tested against"

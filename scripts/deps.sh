@@ -16,6 +16,7 @@ for tool in "$@"; do
 	aws2) need awscli cli2 ;; # the tests want version 2, wherever it stands, beside whatever the PATH finds first
 	curl) need curl command -v curl ;;
 	boto3) need python3-boto3 /usr/bin/python3 -c 'import boto3' ;; # the python that the tests run, whatever the PATH finds first
+	cryptography) need python3-cryptography /usr/bin/python3 -c 'import cryptography' ;;
 	openssl) need openssl command -v openssl ;;
 	gcc) need "gcc libc6-dev" command -v gcc ;;
 	chromium) need chromium command -v chromium ;;
