@@ -6,11 +6,9 @@
 package kms
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,6 +22,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"darkroom/internal/egress"
 	"darkroom/internal/secret"
 )
 
@@ -106,7 +105,7 @@ func newClient(o Options, backoff time.Duration) (*Client, error) {
 				}
 				return aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: string(c.SecretAccessKey.Reveal()), SessionToken: string(c.SessionToken.Reveal())}, nil
 			}),
-			HTTPClient: bounded{client},
+			HTTPClient: egress.Bounded{Client: client, Answer: maxAnswer},
 			Retryer: retry.NewStandard(func(r *retry.StandardOptions) {
 				r.MaxAttempts, r.MaxBackoff = maxAttempts, backoff
 			}),
@@ -218,40 +217,4 @@ func shown(text string) string {
 		return r
 	}, text)
 	return strings.ToValidUTF8(text[:min(len(text), maxShown)], "")
-}
-
-// bounded is a client whose answers have an end.
-type bounded struct{ client *http.Client }
-
-// Do implements kms.HTTPClient. The SDK closes the body of a request once an answer has begun, also while the transport looks for the end of that body,
-// and the answer breaks off: the transport gets a copy, whose end is known.
-func (b bounded) Do(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return nil, err
-		}
-		r = r.Clone(r.Context())
-		r.Body = io.NopCloser(bytes.NewReader(body))
-	}
-	resp, err := b.client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	resp.Body = &boundedBody{resp.Body, maxAnswer}
-	return resp, nil
-}
-
-type boundedBody struct {
-	io.ReadCloser
-	left int
-}
-
-func (b *boundedBody) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
-	}
-	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
-	b.left -= n
-	return n, err
 }

@@ -1,11 +1,9 @@
 package s3
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -22,6 +20,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"darkroom/internal/blob"
+	"darkroom/internal/egress"
 	"darkroom/internal/secret"
 )
 
@@ -112,7 +111,7 @@ func NewRoles(o RoleOptions) (*Roles, error) {
 			Region:       o.Region,
 			BaseEndpoint: aws.String(strings.TrimSuffix(o.Endpoint, "/")),
 			Credentials:  aws.CredentialsProviderFunc(Options{Credentials: o.Credentials}.retrieve),
-			HTTPClient:   bounded{&client},
+			HTTPClient:   egress.Bounded{Client: &client, Answer: maxAnswer},
 			Retryer: retry.NewStandard(func(r *retry.StandardOptions) {
 				r.MaxAttempts, r.MaxBackoff = maxAttempts, maxBackoff
 			}),
@@ -328,40 +327,4 @@ func shown(code string) string {
 		return -1
 	}, code)
 	return code[:min(len(code), maxShownCode)]
-}
-
-// bounded is a client whose answers have an end.
-type bounded struct{ client *http.Client }
-
-// Do implements sts.HTTPClient. The SDK closes the body of a request once an answer has begun, also while the transport looks for the end of that
-// body, and the answer breaks off: the transport gets a copy, whose end is known.
-func (b bounded) Do(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		form, err := io.ReadAll(r.Body)
-		if err != nil {
-			return nil, err
-		}
-		r = r.Clone(r.Context())
-		r.Body = io.NopCloser(bytes.NewReader(form))
-	}
-	resp, err := b.client.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	resp.Body = &boundedBody{resp.Body, maxAnswer}
-	return resp, nil
-}
-
-type boundedBody struct {
-	io.ReadCloser
-	left int
-}
-
-func (b *boundedBody) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
-	}
-	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
-	b.left -= n
-	return n, err
 }
