@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/bits"
 
+	"darkroom/internal/isobmff"
 	"darkroom/internal/media"
 )
 
@@ -47,24 +48,24 @@ func Encode(tables []*Table, payload int64, o Options) (head, tail []byte, err e
 	}
 	e := newEncoder(tables, o)
 	e.ftyp()
-	head = e.b
+	head = e.Bytes
 	mdat := mdatHeader(payload)
 	if o.MoovLast {
 		base := int64(len(head) + len(mdat))
-		e.b = nil
+		e.Bytes = nil
 		e.moov(payload+base > math.MaxUint32)
 		e.place(base)
-		return append(head, mdat...), e.b, e.err
+		return append(head, mdat...), e.Bytes, e.err
 	}
 	// The size of moov depends on the size of its chunk offsets only, so it is written with offsets from 0 and the offsets are put right.
 	e.moov(payload+moovAllowance > math.MaxUint32)
-	if base := int64(len(e.b) + len(mdat)); !e.long && payload+base > math.MaxUint32 {
+	if base := int64(len(e.Bytes) + len(mdat)); !e.long && payload+base > math.MaxUint32 {
 		e = newEncoder(tables, o)
 		e.ftyp()
 		e.moov(true)
 	}
-	e.place(int64(len(e.b) + len(mdat)))
-	return append(e.b, mdat...), nil, e.err
+	e.place(int64(len(e.Bytes) + len(mdat)))
+	return append(e.Bytes, mdat...), nil, e.err
 }
 
 // moovAllowance is a guess of moov's size, so that it is rarely written twice.
@@ -80,7 +81,7 @@ func mdatHeader(payload int64) []byte {
 
 // encoder appends boxes.
 type encoder struct {
-	b      []byte
+	isobmff.Builder
 	o      Options
 	tables []*Table
 	scale  uint32 // of the movie
@@ -101,36 +102,30 @@ func newEncoder(tables []*Table, o Options) *encoder {
 	return e
 }
 
-func (e *encoder) u16(v uint16)  { e.b = binary.BigEndian.AppendUint16(e.b, v) }
-func (e *encoder) u32(v uint32)  { e.b = binary.BigEndian.AppendUint32(e.b, v) }
-func (e *encoder) u64(v uint64)  { e.b = binary.BigEndian.AppendUint64(e.b, v) }
-func (e *encoder) zeros(n int)   { e.b = append(e.b, make([]byte, n)...) }
-func (e *encoder) text(s string) { e.b = append(e.b, s...) }
-
 // box writes a box whose content f writes.
 func (e *encoder) box(kind string, f func()) {
-	start := len(e.b)
-	e.u32(0)
-	e.text(kind)
+	at := e.Open(kind)
 	f()
-	size := len(e.b) - start
-	if size > math.MaxUint32 && e.err == nil {
-		e.err = fmt.Errorf("a %s box of %d bytes", kind, size)
+	if size := len(e.Bytes) - at; size > math.MaxUint32 {
+		if e.err == nil {
+			e.err = fmt.Errorf("a %s box of %d bytes", kind, size)
+		}
+		return
 	}
-	binary.BigEndian.PutUint32(e.b[start:], uint32(size))
+	e.Close(at)
 }
 
 func (e *encoder) fullBox(kind string, version byte, flags uint32, f func()) {
 	e.box(kind, func() {
-		e.u32(uint32(version)<<24 | flags)
+		e.U32(uint32(version)<<24 | flags)
 		f()
 	})
 }
 
 func (e *encoder) ftyp() {
 	e.box("ftyp", func() {
-		e.text(e.o.Brand)
-		e.u32(0)
+		e.Text(e.o.Brand)
+		e.U32(0)
 		compatible := []string{e.o.Brand, "isom", "mp42"}
 		for _, t := range e.tables {
 			if t.track.Codec == media.AVC {
@@ -144,7 +139,7 @@ func (e *encoder) ftyp() {
 		for _, c := range compatible {
 			if !seen[c] {
 				seen[c] = true
-				e.text(c)
+				e.Text(c)
 			}
 		}
 	})
@@ -169,32 +164,6 @@ func (e *encoder) shown(t *Table) uint64 {
 	return e.scaled(empty, t.track.Timescale) + e.scaled(duration, t.track.Timescale)
 }
 
-// times writes a 32- or 64-bit field as the version says.
-func (e *encoder) time(version byte, v uint64) {
-	if version == 0 {
-		e.u32(uint32(v))
-	} else {
-		e.u64(v)
-	}
-}
-
-func version(durations ...uint64) byte {
-	for _, d := range durations {
-		if d > math.MaxUint32 {
-			return 1
-		}
-	}
-	return 0
-}
-
-var unity = [9]uint32{0x00010000, 0, 0, 0, 0x00010000, 0, 0, 0, 0x40000000}
-
-func (e *encoder) matrix() {
-	for _, v := range unity {
-		e.u32(v)
-	}
-}
-
 func (e *encoder) moov(long bool) {
 	e.long = long
 	duration := uint64(0)
@@ -202,19 +171,7 @@ func (e *encoder) moov(long bool) {
 		duration = max(duration, e.shown(t))
 	}
 	e.box("moov", func() {
-		v := version(duration)
-		e.fullBox("mvhd", v, 0, func() {
-			e.time(v, 0)
-			e.time(v, 0)
-			e.u32(e.scale)
-			e.time(v, duration)
-			e.u32(0x00010000) // rate 1
-			e.u16(0x0100)     // volume 1
-			e.zeros(10)
-			e.matrix()
-			e.zeros(24)
-			e.u32(uint32(len(e.tables) + 1)) // next_track_ID
-		})
+		e.MovieHeader(e.scale, duration, uint32(len(e.tables)+1))
 		sound := false
 		for i, t := range e.tables {
 			e.trak(t, uint32(i+1), t.track.Kind != media.Audio || !sound)
@@ -225,121 +182,38 @@ func (e *encoder) moov(long bool) {
 
 // trak writes a track. Of several sound tracks, which are alternatives, the first is enabled.
 func (e *encoder) trak(t *Table, id uint32, enabled bool) {
-	audio := t.track.Kind == media.Audio
 	e.box("trak", func() {
-		shown := e.shown(t)
-		v := version(shown)
-		flags := uint32(2) // track_in_movie
-		if enabled {
-			flags |= 1
-		}
-		e.fullBox("tkhd", v, flags, func() {
-			e.time(v, 0)
-			e.time(v, 0)
-			e.u32(id)
-			e.u32(0)
-			e.time(v, shown)
-			e.zeros(8)
-			e.u16(0) // layer
-			if audio {
-				e.u16(1)      // alternate_group
-				e.u16(0x0100) // volume
-			} else {
-				e.u16(0)
-				e.u16(0)
-			}
-			e.u16(0)
-			e.matrix()
-			w, h := displaySize(t.track)
-			e.u32(w)
-			e.u32(h)
-		})
+		e.TrackHeader(t.track, id, e.shown(t), enabled)
 		e.edts(t)
-		e.box("mdia", func() { e.mdia(t, audio) })
+		e.box("mdia", func() { e.mdia(t) })
 	})
-}
-
-// displaySize is the size of the picture in square pixels, 16.16.
-func displaySize(t *media.Track) (w, h uint32) {
-	if t.Kind != media.Video {
-		return 0, 0
-	}
-	width := float64(t.Width)
-	if t.SampleAspectRatio.Known() {
-		width *= t.SampleAspectRatio.Float()
-	}
-	return uint32(math.Round(min(width, math.MaxUint16) * 65536)), uint32(min(t.Height, math.MaxUint16)) << 16
 }
 
 func (e *encoder) edts(t *Table) {
 	empty, start, duration := t.edits()
 	emptyScaled, scaled := e.scaled(empty, t.track.Timescale), e.scaled(duration, t.track.Timescale)
-	v := version(emptyScaled, scaled, uint64(start)<<1) // media_time is signed
+	v := isobmff.TimeVersion(emptyScaled, scaled, uint64(start)<<1) // media_time is signed
 	e.box("edts", func() {
 		e.fullBox("elst", v, 0, func() {
 			if emptyScaled > 0 {
-				e.u32(2)
-				e.time(v, emptyScaled)
-				e.time(v, math.MaxUint64) // media_time -1: nothing is shown
-				e.u32(0x00010000)
+				e.U32(2)
+				e.Time(v, emptyScaled)
+				e.Time(v, math.MaxUint64) // media_time -1: nothing is shown
+				e.U32(0x00010000)
 			} else {
-				e.u32(1)
+				e.U32(1)
 			}
-			e.time(v, scaled)
-			e.time(v, uint64(start))
-			e.u32(0x00010000)
+			e.Time(v, scaled)
+			e.Time(v, uint64(start))
+			e.U32(0x00010000)
 		})
 	})
 }
 
-func (e *encoder) mdia(t *Table, audio bool) {
-	duration := uint64(t.decodeDuration())
-	v := version(duration)
-	e.fullBox("mdhd", v, 0, func() {
-		e.time(v, 0)
-		e.time(v, 0)
-		e.u32(t.track.Timescale)
-		e.time(v, duration)
-		e.u16(packLanguage(t.track.Language))
-		e.u16(0)
-	})
-	handler, name := "vide", "VideoHandler"
-	if audio {
-		handler, name = "soun", "SoundHandler"
-	}
-	e.fullBox("hdlr", 0, 0, func() {
-		e.u32(0)
-		e.text(handler)
-		e.zeros(12)
-		e.text(name + "\x00")
-	})
+func (e *encoder) mdia(t *Table) {
+	e.MediaHeaders(t.track, t.track.Timescale, uint64(t.decodeDuration()))
 	e.box("minf", func() {
-		if audio {
-			e.fullBox("smhd", 0, 0, func() { e.u32(0) })
-		} else {
-			e.fullBox("vmhd", 0, 1, func() { e.zeros(8) })
-		}
-		e.box("dinf", func() {
-			e.fullBox("dref", 0, 0, func() {
-				e.u32(1)
-				e.fullBox("url ", 0, 1, func() {}) // the media is in this file
-			})
-		})
+		e.MediaInformation(t.track)
 		e.box("stbl", func() { e.stbl(t) })
 	})
-}
-
-// packLanguage packs three letters of ISO 639-2 into 15 bits, ISO/IEC 14496-12 8.4.2.
-func packLanguage(l string) uint16 {
-	if len(l) != 3 {
-		l = "und"
-	}
-	v := uint16(0)
-	for i := range 3 {
-		if l[i] < 'a' || l[i] > 'z' {
-			return packLanguage("und")
-		}
-		v = v<<5 | uint16(l[i]-0x60)
-	}
-	return v
 }

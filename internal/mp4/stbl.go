@@ -8,31 +8,31 @@ import (
 // stbl writes the sample table box, ISO/IEC 14496-12 8.5.
 func (e *encoder) stbl(t *Table) {
 	e.fullBox("stsd", 0, 0, func() {
-		e.u32(1)
-		e.b = append(e.b, t.track.SampleEntry...)
+		e.U32(1)
+		e.Bytes = append(e.Bytes, t.track.SampleEntry...)
 	})
 	e.stts(t)
 	e.ctts(t)
 	e.stss(t)
 	e.fullBox("stsc", 0, 0, func() {
-		e.u32(uint32(t.perChunk.n))
+		e.U32(uint32(t.perChunk.n))
 		chunk := uint64(1)
 		t.perChunk.each(func(count uint64, samples int64) {
-			e.u32(uint32(chunk))
-			e.u32(uint32(samples))
-			e.u32(1) // sample_description_index
+			e.U32(uint32(chunk))
+			e.U32(uint32(samples))
+			e.U32(1) // sample_description_index
 			chunk += count
 		})
 	})
 	e.fullBox("stsz", 0, 0, func() {
-		e.u32(t.equalSize)
-		e.u32(uint32(t.samples))
+		e.U32(t.equalSize)
+		e.U32(uint32(t.samples))
 		if t.equalSize != 0 {
 			return
 		}
 		for p := t.sizes; len(p) > 0; {
 			v, n := binary.Uvarint(p)
-			e.u32(uint32(v))
+			e.U32(uint32(v))
 			p = p[n:]
 		}
 	})
@@ -44,10 +44,10 @@ func (e *encoder) stts(t *Table) {
 	durations.p = durations.p[:len(durations.p):len(durations.p)] // the table itself stays as it is
 	durations.add(int64(t.last.Duration))
 	e.fullBox("stts", 0, 0, func() {
-		e.u32(uint32(durations.n))
+		e.U32(uint32(durations.n))
 		durations.each(func(count uint64, delta int64) {
-			e.u32(uint32(count))
-			e.u32(uint32(delta))
+			e.U32(uint32(count))
+			e.U32(uint32(delta))
 		})
 	})
 }
@@ -61,10 +61,10 @@ func (e *encoder) ctts(t *Table) {
 		version = 1
 	}
 	e.fullBox("ctts", version, 0, func() {
-		e.u32(uint32(t.offsets.n))
+		e.U32(uint32(t.offsets.n))
 		t.offsets.each(func(count uint64, offset int64) {
-			e.u32(uint32(count))
-			e.u32(uint32(int32(offset)))
+			e.U32(uint32(count))
+			e.U32(uint32(int32(offset)))
 		})
 	})
 	if e.o.CompositionToDecode {
@@ -85,9 +85,9 @@ func (e *encoder) cslg(t *Table) {
 	e.fullBox("cslg", version, 0, func() {
 		for _, v := range values {
 			if version == 0 {
-				e.u32(uint32(int32(v)))
+				e.U32(uint32(int32(v)))
 			} else {
-				e.u64(uint64(v))
+				e.U64(uint64(v))
 			}
 		}
 	})
@@ -99,12 +99,12 @@ func (e *encoder) stss(t *Table) {
 		return
 	}
 	e.fullBox("stss", 0, 0, func() {
-		e.u32(uint32(t.syncCount))
+		e.U32(uint32(t.syncCount))
 		number := uint64(0)
 		for p := t.syncs; len(p) > 0; {
 			d, n := binary.Uvarint(p)
 			number += d
-			e.u32(uint32(number))
+			e.U32(uint32(number))
 			p = p[n:]
 		}
 	})
@@ -116,16 +116,16 @@ func (e *encoder) chunkOffsets(t *Table) {
 		kind = "co64"
 	}
 	e.fullBox(kind, 0, 0, func() {
-		e.u32(uint32(t.chunkCount))
-		e.places = append(e.places, len(e.b))
+		e.U32(uint32(t.chunkCount))
+		e.places = append(e.places, len(e.Bytes))
 		offset := int64(0)
 		for p := t.chunks; len(p) > 0; {
 			d, n := binary.Varint(p)
 			offset += d
 			if e.long {
-				e.u64(uint64(offset))
+				e.U64(uint64(offset))
 			} else {
-				e.u32(uint32(offset))
+				e.U32(uint32(offset))
 			}
 			p = p[n:]
 		}
@@ -135,7 +135,7 @@ func (e *encoder) chunkOffsets(t *Table) {
 // place adds the position of the first byte of media to all chunk offsets.
 func (e *encoder) place(base int64) {
 	for i, t := range e.tables {
-		p := e.b[e.places[i]:]
+		p := e.Bytes[e.places[i]:]
 		for range t.chunkCount {
 			if e.long {
 				binary.BigEndian.PutUint64(p, binary.BigEndian.Uint64(p)+uint64(base))

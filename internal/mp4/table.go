@@ -1,6 +1,6 @@
-// Package mp4 writes the boxes of a progressive MP4 file (ISO/IEC 14496-12, 14496-14 and 14496-15): ftyp, moov and the header of mdat.
+// Package mp4 writes the boxes of a progressive MP4 file (ISO/IEC 14496-12, 14496-14 and 14496-15): ftyp, moov and the header of mdat; and reads MP4 and QuickTime files.
 //
-// It holds no media: the caller writes the samples, chunk by chunk, in any order that it likes, and records each in the Table of its track;
+// Writing, it holds no media: the caller writes the samples, chunk by chunk, in any order that it likes, and records each in the Table of its track;
 // Encode then gives what stands before and behind them. A Table takes a few bytes for each sample. The same input gives the same bytes: no
 // clock is read and times of creation are 0.
 package mp4
