@@ -37,3 +37,14 @@ func find(table, code string) string {
 	}
 	return code
 }
+
+// Tag returns the tag of RFC 5646 for a code of ISO 639-2: that of two letters, where there is one.
+func Tag(language string) string {
+	code := Language(language)
+	for word := range strings.FieldsSeq(twoLetters) {
+		if word[2:] == code {
+			return word[:2]
+		}
+	}
+	return language
+}

@@ -30,6 +30,7 @@ type Kind int
 const (
 	Video Kind = iota + 1
 	Audio
+	Text // captions and subtitles
 )
 
 func (k Kind) String() string {
@@ -38,6 +39,8 @@ func (k Kind) String() string {
 		return "video"
 	case Audio:
 		return "audio"
+	case Text:
+		return "text"
 	}
 	return "unknown"
 }
@@ -45,10 +48,16 @@ func (k Kind) String() string {
 // Codec names the coding of a track's samples.
 type Codec string
 
-// The codecs that Darkroom encodes today.
+// The codecs of tracks.
 const (
-	AVC Codec = "AVC" // ISO/IEC 14496-10; samples are length-prefixed (4 bytes) NAL units
-	AAC Codec = "AAC" // ISO/IEC 14496-3; samples are raw access units without ADTS
+	AVC    Codec = "AVC"  // ISO/IEC 14496-10; samples are length-prefixed (4 bytes) NAL units
+	HEVC   Codec = "HEVC" // ISO/IEC 23008-2; samples are length-prefixed (4 bytes) NAL units
+	AV1    Codec = "AV1"  // samples are temporal units without temporal delimiters, as in AV1 in ISOBMFF 2.4
+	AAC    Codec = "AAC"  // ISO/IEC 14496-3; samples are raw access units without ADTS
+	AC3    Codec = "AC3"  // ETSI TS 102 366; samples are syncframes
+	EAC3   Codec = "EAC3" // ETSI TS 102 366 annex E; samples are the syncframes of one access unit
+	WebVTT Codec = "WVTT" // ISO/IEC 14496-30; samples are boxes (vttc, vtte)
+	TTML   Codec = "STPP" // ISO/IEC 14496-30; samples are TTML documents
 )
 
 // Track describes one encoded track. It is immutable once its reader has returned it.
@@ -62,19 +71,21 @@ type Track struct {
 	// presentation time of a sample is DecodeTime + CompositionOffset - MediaTime.
 	MediaTime int64
 
-	// RFC6381 is the codecs parameter, such as avc1.640028 or mp4a.40.2.
+	// RFC6381 is the codecs parameter, such as avc1.640028, hvc1.2.4.L120.B0, av01.0.08M.08, mp4a.40.2, ac-3 or ec-3.
 	RFC6381 string
 
 	Width, Height     int      // video: coded picture in pixels
 	SampleAspectRatio Rational // video: 1:1 when not known
 	FrameRate         Rational // video: nominal, when the producer knows it
-	SPS, PPS          [][]byte // AVC: parameter sets without start code or length
+	VPS, SPS, PPS     [][]byte // AVC and HEVC (VPS: HEVC alone): parameter sets without start code or length
 
 	SampleRate, Channels int    // audio
 	AudioConfig          []byte // AAC: AudioSpecificConfig (ISO/IEC 14496-3 1.6.2.1)
 	Language             string // ISO 639-2 three letters, "" when not known
 
-	// SampleEntry is the encoded sample description box (avc1, mp4a) for a writer of the same container family.
+	// Config is the content of the decoder configuration box: avcC, hvcC, av1C, dac3 or dec3; nil where the codec has none.
+	Config []byte
+	// SampleEntry is the encoded sample description box (avc1, hvc1, av01, mp4a, ac-3, ec-3, wvtt, stpp) for a writer of the same container family.
 	SampleEntry []byte
 }
 
@@ -85,6 +96,13 @@ type Sample struct {
 	Duration          uint32
 	Sync              bool // a key frame (IDR) or any audio access unit
 	Data              []byte
+}
+
+// Batch is consecutive samples of a track with the buffer that their data lie in. Whoever reads into it again overwrites both: a caller that shares samples keeps the
+// batch until all are done with them, and then reads into it again or lets it go. The zero value is an empty batch.
+type Batch struct {
+	Samples []Sample
+	Buffer  []byte
 }
 
 // PresentationTime returns when the sample is shown, in ticks, on the timeline on which the first shown sample is 0.

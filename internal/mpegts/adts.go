@@ -8,6 +8,7 @@ import (
 const (
 	adtsHeaderSize = 7
 	maxADTSFrame   = 1<<13 - 1
+	profileLC      = 1 // low complexity, ISO/IEC 14496-3 table 1.A.7
 )
 
 // adts makes headers of Audio Data Transport Stream frames, ISO/IEC 14496-3 1.A.2.
@@ -36,12 +37,12 @@ func newADTS(config []byte) (*adts, error) {
 }
 
 // header returns the header of an access unit of n bytes.
-func (a *adts) header(n int) ([]byte, error) {
+func (a *adts) header(n int) ([adtsHeaderSize]byte, error) {
 	size := n + adtsHeaderSize
-	if size > maxADTSFrame {
-		return nil, fmt.Errorf("an AAC access unit of %d bytes", n)
+	if n == 0 || size > maxADTSFrame {
+		return [adtsHeaderSize]byte{}, fmt.Errorf("an AAC access unit of %d bytes", n)
 	}
-	return []byte{
+	return [adtsHeaderSize]byte{
 		0xff, 0xf1, // syncword, MPEG-4, no CRC
 		a.profile<<6 | a.frequencyIndex<<2 | a.channels>>2,
 		a.channels<<6 | byte(size>>11),

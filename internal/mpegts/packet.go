@@ -37,22 +37,29 @@ func encodeTimestamp(p []byte, prefix byte, t int64) {
 	p[4] = byte(v<<1) | 1
 }
 
-// appendPES writes a PES packet whose payload is parts put together. size is the length of the payload, 0 to leave it unsaid, which only
-// video may.
-func (m *Muxer) appendPES(dst []byte, st *stream, pts, dts int64, sync bool, parts [][]byte, size int) []byte {
+// pes is what the header of a PES packet says. Times are in ticks of the clock, before any offset.
+type pes struct {
+	shown, decoded int64
+	next           int64 // when what comes next in the stream is decoded
+	sync           bool
+	size           int // of the payload, 0 to leave it unsaid, which only video may
+}
+
+// appendPES writes a PES packet whose payload is parts put together.
+func (m *Muxer) appendPES(dst []byte, st *stream, p pes, parts [][]byte) []byte {
 	var header [19]byte
 	h := append(header[:0], 0, 0, 1, st.id, 0, 0, 0x84, 0x80, 5) // data_alignment_indicator, PTS
 	h = h[:14]
-	if pts != dts {
+	if p.shown != p.decoded {
 		h[7], h[8] = 0xc0, 10
 		h = h[:19]
-		encodeTimestamp(h[9:], 3, pts)
-		encodeTimestamp(h[14:], 1, dts)
+		encodeTimestamp(h[9:], 3, p.shown+st.offset)
+		encodeTimestamp(h[14:], 1, p.decoded+st.offset)
 	} else {
-		encodeTimestamp(h[9:], 2, pts)
+		encodeTimestamp(h[9:], 2, p.shown+st.offset)
 	}
-	if size > 0 {
-		n := size + len(h) - 6
+	if p.size > 0 {
+		n := p.size + len(h) - 6
 		h[4], h[5] = byte(n>>8), byte(n)
 	}
 	left := len(h)
@@ -60,10 +67,10 @@ func (m *Muxer) appendPES(dst []byte, st *stream, pts, dts int64, sync bool, par
 		left += len(p)
 	}
 	var flags byte
-	if sync {
+	if p.sync {
 		flags |= randomAccess
 	}
-	if st.PID == m.program.PCRPID {
+	if st.PID == m.program.PCRPID && m.duePCR(p) {
 		flags |= hasPCR
 	}
 	part, next := h, 0
@@ -98,9 +105,9 @@ func (m *Muxer) appendPES(dst []byte, st *stream, pts, dts int64, sync bool, par
 				dst = append(dst, flags)
 				stuffing := adaptation - 2
 				if flags&hasPCR != 0 {
-					var p [pcrSize]byte
-					encodePCR(p[:], m.tick(dts-pcrLead))
-					dst = append(dst, p[:]...)
+					var v [pcrSize]byte
+					encodePCR(v[:], m.tick(p.decoded-pcrLead)+m.offset)
+					dst = append(dst, v[:]...)
 					stuffing -= pcrSize
 				}
 				dst = appendStuffing(dst, stuffing)
@@ -127,8 +134,13 @@ func (m *Muxer) tick(t int64) int64 {
 	if m.hasPCR {
 		t = max(t, m.pcr)
 	}
-	m.pcr, m.hasPCR = t, true
+	m.pcr, m.hasPCR, m.fresh = t, true, false
 	return t
+}
+
+// duePCR reports whether a PES packet of the stream that carries the clock has to have it.
+func (m *Muxer) duePCR(p pes) bool {
+	return !m.program.PeriodicPCR || m.fresh || !m.hasPCR || p.next-pcrLead-m.pcr > m.interval
 }
 
 var stuffing = func() (p [PacketSize]byte) {
@@ -140,18 +152,18 @@ var stuffing = func() (p [PacketSize]byte) {
 
 func appendStuffing(dst []byte, n int) []byte { return append(dst, stuffing[:n]...) }
 
-// appendClock writes packets of the clock alone, so that no two values are further apart than maxPCRGap when dts is what comes next.
-func (m *Muxer) appendClock(dst []byte, dts int64) []byte {
-	next := dts - pcrLead
+// appendClock writes packets of the clock alone, so that no two values are further apart than the interval when now is what comes next.
+func (m *Muxer) appendClock(dst []byte, now int64) []byte {
+	next := now - pcrLead
 	if !m.hasPCR {
 		return dst
 	}
-	if gap := next - m.pcr; gap > maxPCRGap*maxPCRFill {
+	if gap := next - m.pcr; gap > maxPCRFill {
 		// Nothing was sent for so long that the clock cannot be carried through; it goes on from here.
-		m.pcr = next - maxPCRGap
+		m.pcr = next - m.interval
 	}
-	for next-m.pcr > maxPCRGap {
-		dst = m.appendPCR(dst, m.pcr+maxPCRGap)
+	for next-m.pcr > m.interval {
+		dst = m.appendPCR(dst, m.pcr+m.interval)
 	}
 	return dst
 }
@@ -177,7 +189,7 @@ func (m *Muxer) appendPCR(dst []byte, t int64) []byte {
 	}
 	dst = append(dst, syncByte, byte(pid>>8), byte(pid), hasAdaptation|counter, PacketSize-packetHeaderSize-1, hasPCR)
 	var p [pcrSize]byte
-	encodePCR(p[:], m.tick(t))
+	encodePCR(p[:], m.tick(t)+m.offset)
 	dst = append(dst, p[:]...)
 	return appendStuffing(dst, PacketSize-packetHeaderSize-2-pcrSize)
 }

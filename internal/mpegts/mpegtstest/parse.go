@@ -30,7 +30,11 @@ type Parser struct {
 	PATs, PMTs                                 int
 	// MaxPCRGap is the longest distance between two values of the clock, in 90 kHz.
 	MaxPCRGap int64
+	// ProgramInfo are the descriptors of the program map, and Descriptors those of each PID, with their tag and length.
+	ProgramInfo [][]byte
+	Descriptors map[int][][]byte
 
+	sections map[int][]byte
 	counters map[int]int
 	pending  map[int]*pes
 	lastDTS  map[int]int64
@@ -48,6 +52,7 @@ const packetSize = 188
 func (p *Parser) Segment(b []byte) error {
 	if p.counters == nil {
 		p.counters, p.pending, p.lastDTS = map[int]int{}, map[int]*pes{}, map[int]int64{}
+		p.sections = map[int][]byte{}
 	}
 	if len(b) == 0 || len(b)%packetSize != 0 {
 		return fmt.Errorf("%d bytes are not whole packets", len(b))
@@ -59,13 +64,16 @@ func (p *Parser) Segment(b []byte) error {
 		}
 		b = b[packetSize:]
 	}
+	if len(p.sections) > 0 {
+		return errors.New("a section without its end")
+	}
 	for _, s := range p.Streams {
 		if err := p.flush(s.PID); err != nil {
 			return fmt.Errorf("last packet of PID %d: %w", s.PID, err)
 		}
 	}
 	for _, u := range p.Units[units:] {
-		if p.kind(u.PID) == 0x1b {
+		if isVideo(p.kind(u.PID)) {
 			if !u.RandomAccess {
 				return errors.New("the first picture is no random access point")
 			}
@@ -73,6 +81,33 @@ func (p *Parser) Segment(b []byte) error {
 		}
 	}
 	return nil
+}
+
+// The stream types.
+const (
+	ADTS          = 0x0f
+	Metadata      = 0x15
+	AVC           = 0x1b
+	HEVC          = 0x24
+	AC3           = 0x81
+	EAC3          = 0x87
+	EncryptedAC3  = 0xc1
+	EncryptedEAC3 = 0xc2
+	EncryptedADTS = 0xcf
+	EncryptedAVC  = 0xdb
+)
+
+func isVideo(kind int) bool { return kind == AVC || kind == EncryptedAVC || kind == HEVC }
+
+// Elementary puts together what the PES packets of a PID carry.
+func (p *Parser) Elementary(pid int) []byte {
+	var b []byte
+	for _, u := range p.Units {
+		if u.PID == pid {
+			b = append(b, u.Data...)
+		}
+	}
+	return b
 }
 
 func (p *Parser) kind(pid int) int {
@@ -143,10 +178,17 @@ func (p *Parser) packet(b []byte, n int) error {
 		return nil
 	}
 	switch {
-	case pid == 0:
-		return p.pat(payload, start)
-	case pid == p.PMTPID:
-		return p.pmt(payload, start)
+	case pid == 0 || pid == p.PMTPID:
+		done, err := p.section(pid, payload, start)
+		if err != nil || done == nil {
+			return err
+		}
+		if pid == 0 {
+			return p.pat(done)
+		}
+		return p.pmt(done)
+	case len(p.sections) > 0:
+		return errors.New("a section broken off")
 	case p.kind(pid) < 0:
 		return fmt.Errorf("PID %d is not in the program map", pid)
 	}
@@ -201,23 +243,55 @@ func unwrap(v, near int64) int64 {
 	return v
 }
 
-func section(b []byte, start bool, table byte) ([]byte, error) {
-	if !start || b[0] != 0 {
-		return nil, errors.New("a section that does not start at once")
+// section collects the packets of a section, and returns it without its CRC when it is whole.
+func (p *Parser) section(pid int, b []byte, start bool) ([]byte, error) {
+	part, under := p.sections[pid]
+	switch {
+	case start && under:
+		return nil, errors.New("a section broken off by another")
+	case start:
+		if b[0] != 0 {
+			return nil, errors.New("a section that does not start at once")
+		}
+		b = b[1:]
+		table := map[bool]byte{true: 0, false: 2}[pid == 0]
+		if b[0] != table || b[1]&0xfc != 0xb0 || b[5]&1 != 1 || b[6] != 0 || b[7] != 0 {
+			return nil, fmt.Errorf("a section header % x", b[:8])
+		}
+	case !under:
+		return nil, errors.New("the middle of a section without its start")
 	}
-	b = b[1:]
-	n := int(b[1]&15)<<8 | int(b[2])
-	if b[0] != table || b[1]&0xf0 != 0xb0 || n+3 > len(b) || b[5]&1 != 1 {
-		return nil, fmt.Errorf("a section header % x", b[:8])
+	part = append(part, b...)
+	n := int(part[1]&15)<<8 | int(part[2]) + 3
+	if n > 1024 {
+		return nil, fmt.Errorf("a section of %d bytes", n)
 	}
-	s := b[:n+3]
-	if crc(s) != 0 {
+	if len(part) < n {
+		p.sections[pid] = part
+		return nil, nil
+	}
+	delete(p.sections, pid)
+	if crc(part[:n]) != 0 {
 		return nil, errors.New("a section whose CRC is wrong")
 	}
-	if len(bytes.Trim(b[n+3:], "\xff")) > 0 {
+	if len(bytes.Trim(part[n:], "\xff")) > 0 {
 		return nil, errors.New("something behind a section")
 	}
-	return s[:len(s)-4], nil
+	return part[:n-4], nil
+}
+
+// descriptors splits a loop of descriptors.
+func descriptors(b []byte) ([][]byte, error) {
+	var all [][]byte
+	for len(b) > 0 {
+		if len(b) < 2 || len(b) < 2+int(b[1]) {
+			return nil, errors.New("descriptors that do not fill their loop")
+		}
+		n := 2 + int(b[1])
+		all = append(all, b[:n])
+		b = b[n:]
+	}
+	return all, nil
 }
 
 // crc is that of annex A, bit by bit.
@@ -235,11 +309,7 @@ func crc(b []byte) uint32 {
 	return c
 }
 
-func (p *Parser) pat(b []byte, start bool) error {
-	s, err := section(b, start, 0)
-	if err != nil {
-		return fmt.Errorf("PAT: %w", err)
-	}
+func (p *Parser) pat(s []byte) error {
 	if len(s) != 12 {
 		return fmt.Errorf("PAT of %d bytes", len(s))
 	}
@@ -250,27 +320,41 @@ func (p *Parser) pat(b []byte, start bool) error {
 	return nil
 }
 
-func (p *Parser) pmt(b []byte, start bool) error {
-	s, err := section(b, start, 2)
-	if err != nil {
-		return fmt.Errorf("PMT: %w", err)
-	}
+func (p *Parser) pmt(s []byte) error {
 	p.PMTs++
 	if program := int(s[3])<<8 | int(s[4]); program != p.Program {
 		return fmt.Errorf("PMT of program %d, not %d", program, p.Program)
 	}
 	p.PCRPID = int(s[8]&0x1f)<<8 | int(s[9])
 	skip := int(s[10]&15)<<8 | int(s[11])
+	if s[10]&0xf0 != 0xf0 || 12+skip > len(s) {
+		return errors.New("program_info_length")
+	}
+	var err error
+	if p.ProgramInfo, err = descriptors(s[12 : 12+skip]); err != nil {
+		return err
+	}
 	s = s[12+skip:]
-	p.Streams = nil
+	p.Streams, p.Descriptors = nil, map[int][][]byte{}
 	for len(s) > 0 {
+		if len(s) < 5 || s[1]&0xe0 != 0xe0 || s[3]&0xf0 != 0xf0 {
+			return errors.New("an elementary stream of the program map")
+		}
 		st := Stream{Type: int(s[0]), PID: int(s[1]&0x1f)<<8 | int(s[2])}
 		n := int(s[3]&15)<<8 | int(s[4])
-		for d := s[5 : 5+n]; len(d) > 0; d = d[2+int(d[1]):] {
+		if 5+n > len(s) {
+			return errors.New("ES_info_length")
+		}
+		list, err := descriptors(s[5 : 5+n])
+		if err != nil {
+			return err
+		}
+		for _, d := range list {
 			if d[0] == 0x0a {
 				st.Language = string(d[2:5])
 			}
 		}
+		p.Descriptors[st.PID] = list
 		p.Streams = append(p.Streams, st)
 		s = s[5+n:]
 	}
@@ -288,9 +372,24 @@ func (p *Parser) flush(pid int) error {
 	if len(b) < 14 || b[0] != 0 || b[1] != 0 || b[2] != 1 {
 		return errors.New("no PES packet")
 	}
-	video := p.kind(pid) == 0x1b
-	if id := b[3]; video && id&0xf0 != 0xe0 || !video && id&0xe0 != 0xc0 {
-		return fmt.Errorf("stream_id %#02x", id)
+	kind := p.kind(pid)
+	video := isVideo(kind)
+	id := b[3]
+	switch kind {
+	case AVC, EncryptedAVC, HEVC:
+		id &= 0xf0
+		id ^= 0xe0
+	case ADTS, EncryptedADTS:
+		id &= 0xe0
+		id ^= 0xc0
+	default:
+		id ^= 0xbd
+	}
+	if id != 0 {
+		return fmt.Errorf("stream_id %#02x of stream type %#02x", b[3], kind)
+	}
+	if b[6] != 0x84 || b[7]&0x3f != 0 {
+		return fmt.Errorf("flags % x of a PES packet", b[6:8])
 	}
 	if n := int(b[4])<<8 | int(b[5]); n != 0 && n != len(b)-6 || n == 0 && !video {
 		return fmt.Errorf("PES_packet_length %d of %d bytes", n, len(b)-6)
@@ -328,10 +427,19 @@ func (p *Parser) flush(pid int) error {
 	}
 	p.lastDTS[pid] = u.DTS
 	u.Data = b[9+header:]
-	if video {
+	switch kind {
+	case AVC, EncryptedAVC:
 		err = picture(u)
-	} else {
+	case HEVC:
+		err = pictureHEVC(u)
+	case ADTS, EncryptedADTS:
 		err = sound(u.Data)
+	case Metadata:
+		_, err = Tag(u.Data)
+	default:
+		if Syncframes(u.Data) < 1 {
+			err = errors.New("sound that is not whole syncframes")
+		}
 	}
 	if err != nil {
 		return err
@@ -366,16 +474,40 @@ func picture(u Unit) error {
 	return nil
 }
 
-// NALTypes lists the NAL unit types of a byte stream.
-func NALTypes(b []byte) []byte {
+// pictureHEVC is picture for HEVC.
+func pictureHEVC(u Unit) error {
 	var kinds []byte
+	for _, first := range nalStarts(u.Data) {
+		kinds = append(kinds, first>>1&63)
+	}
+	if len(kinds) < 2 || kinds[0] != 35 || bytes.Count(kinds, []byte{35}) != 1 {
+		return fmt.Errorf("an access unit of NAL units %v", kinds)
+	}
+	if u.RandomAccess && (len(kinds) < 5 || kinds[1] != 32 || kinds[2] != 33 || kinds[3] != 34) {
+		return fmt.Errorf("a random access point of NAL units %v", kinds)
+	}
+	return nil
+}
+
+// NALTypes lists the NAL unit types of a byte stream of AVC.
+func NALTypes(b []byte) []byte {
+	kinds := nalStarts(b)
+	for i := range kinds {
+		kinds[i] &= 31
+	}
+	return kinds
+}
+
+// nalStarts are the first bytes of the NAL units of a byte stream.
+func nalStarts(b []byte) []byte {
+	var first []byte
 	for i := 0; i+3 < len(b); i++ {
 		if b[i] == 0 && b[i+1] == 0 && b[i+2] == 1 {
-			kinds = append(kinds, b[i+3]&31)
+			first = append(first, b[i+3])
 			i += 3
 		}
 	}
-	return kinds
+	return first
 }
 
 func sound(b []byte) error {
@@ -394,6 +526,52 @@ func Frames(b []byte) int {
 		}
 		size := int(b[3]&3)<<11 | int(b[4])<<3 | int(b[5]>>5)
 		if size < 7 || size > len(b) {
+			return -1
+		}
+		b = b[size:]
+	}
+	return n
+}
+
+// Words of 16 bits in a syncframe of AC-3 at 48, 44.1 and 32 kHz, ETSI TS 102 366 table 4.13; those of odd codes at 44.1 kHz are one more.
+var ac3Words = [3][19]int{
+	{64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896, 1024, 1152, 1280},
+	{69, 87, 104, 121, 139, 174, 208, 243, 278, 348, 417, 487, 557, 696, 835, 975, 1114, 1253, 1393},
+	{96, 120, 144, 168, 192, 240, 288, 336, 384, 480, 576, 672, 768, 960, 1152, 1344, 1536, 1728, 1920},
+}
+
+// syncframe returns the size of the syncframe that b begins with, 0 for none.
+func syncframe(b []byte) int {
+	if len(b) < 7 || b[0] != 0x0b || b[1] != 0x77 {
+		return 0
+	}
+	words := 0
+	switch bsid := b[5] >> 3; {
+	case bsid == 16:
+		words = int(b[2]&7)<<8 | int(b[3])
+		words++
+	case bsid == 6 || bsid == 8:
+		fscod, frmsizecod := b[4]>>6, b[4]&63
+		if fscod == 3 || frmsizecod > 37 {
+			return 0
+		}
+		words = ac3Words[fscod][frmsizecod/2]
+		if fscod == 1 && frmsizecod%2 == 1 {
+			words++
+		}
+	}
+	if 2*words > len(b) {
+		return 0
+	}
+	return 2 * words
+}
+
+// Syncframes counts the syncframes of AC-3 and E-AC-3; -1 when the bytes are something else.
+func Syncframes(b []byte) int {
+	n := 0
+	for ; len(b) > 0; n++ {
+		size := syncframe(b)
+		if size == 0 {
 			return -1
 		}
 		b = b[size:]
