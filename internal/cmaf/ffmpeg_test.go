@@ -84,7 +84,7 @@ func TestEncoderOutput(t *testing.T) {
 			if len(got.SampleEntry) < 16 || got.Kind == media.Video && (len(got.SPS) != 1 || len(got.PPS) != 1) {
 				t.Errorf("sample entry of %d bytes, %d SPS, %d PPS", len(got.SampleEntry), len(got.SPS), len(got.PPS))
 			}
-			got.SampleEntry, got.SPS, got.PPS = nil, nil, nil
+			got.SampleEntry, got.Config, got.VPS, got.SPS, got.PPS = nil, nil, nil, nil, nil
 			// ffmpeg adds an extension to some configurations; the first two bytes say the same.
 			if len(got.AudioConfig) > 2 {
 				got.AudioConfig = got.AudioConfig[:2]
