@@ -25,7 +25,18 @@ const (
 )
 
 // neededFilters are those that every job may use; without one of them nothing can be encoded.
-var neededFilters = []string{"scale", "pad", "crop", "fps", "split", "format", "setsar", "select", "aresample", "aformat", "amerge", "adelay", "atrim"}
+var neededFilters = []string{
+	"scale", "pad", "crop", "fps", "split", "format", "setsar", "select", "aresample", "aformat", "amerge", "adelay", "atrim", "asetpts",
+	"highpass", "lowpass", "pan", "tile",
+}
+
+// codecEncoders are the encoders that are used, by codec.
+var codecEncoders = []struct {
+	name  string
+	codec media.Codec
+}{
+	{"libx264", media.AVC}, {"aac", media.AAC}, {"libx265", media.HEVC}, {"libsvtav1", media.AV1}, {"ac3", media.AC3}, {"eac3", media.EAC3},
+}
 
 // Capabilities reads what VersionArgs, EncodersArgs and FiltersArgs print. An ffmpeg that is too old is an error.
 func Capabilities(version, encoders, filters string) (plan.Capabilities, error) {
@@ -35,7 +46,7 @@ func Capabilities(version, encoders, filters string) (plan.Capabilities, error) 
 		return plan.Capabilities{}, fmt.Errorf("not an ffmpeg: it says %q", line)
 	}
 	name, _, _ = strings.Cut(name, " Copyright")
-	c := plan.Capabilities{Engine: "ffmpeg " + name}
+	c := plan.Capabilities{Engine: "ffmpeg " + name, EngineBuild: build(version)}
 	if major, minor, ok := versionNumber(name); ok && (major < MinMajor || major == MinMajor && minor < MinMinor) {
 		return plan.Capabilities{}, fmt.Errorf("ffmpeg %d.%d is too old; needed: %d.%d or newer", major, minor, MinMajor, MinMinor)
 	}
@@ -52,17 +63,31 @@ func Capabilities(version, encoders, filters string) (plan.Capabilities, error) 
 		}
 		return enc[encoder] && usable
 	}
-	if offer("libx264") {
-		c.Encoders = append(c.Encoders, media.AVC)
-	}
-	if offer("aac") {
-		c.Encoders = append(c.Encoders, media.AAC)
+	for _, e := range codecEncoders {
+		if offer(e.name) {
+			c.Encoders = append(c.Encoders, e.codec)
+		}
 	}
 	c.StillPictures = offer("mjpeg")
 	if c.Deinterlace = fil["bwdif"] && usable; !fil["bwdif"] {
 		c.Missing = append(c.Missing, "filter bwdif")
 	}
 	return c, nil
+}
+
+// build is what VersionArgs prints behind the version: the compiler, the flags of configure, the libraries; on one line, and bounded.
+func build(version string) string {
+	var lines []string
+	for line := range strings.Lines(version) {
+		if line = strings.Join(strings.Fields(strings.ToValidUTF8(line, "?")), " "); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	text := strings.Join(lines[min(1, len(lines)):], "; ")
+	if len(text) > plan.MaxEngineBuild {
+		text = strings.ToValidUTF8(text[:plan.MaxEngineBuild-len("…")], "") + "…"
+	}
+	return text
 }
 
 // versionNumber reads 5.1.9-0+deb12u1 or n6.0; a build from a development tree has none.

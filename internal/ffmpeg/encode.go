@@ -59,28 +59,44 @@ func EncodeArgs(p *plan.Plan, urls []string, firstFD int) []string {
 func pipe(fd int) string { return "pipe:" + strconv.Itoa(fd) }
 
 func videoArgs(v *plan.Video) []string {
+	var args []string
+	switch v.Codec {
+	case media.HEVC:
+		args = hevcArgs(v)
+	case media.AV1:
+		args = av1Args(v)
+	default:
+		args = avcArgs(v)
+	}
+	args = append(args, "-video_track_timescale", strconv.FormatInt(timescale(v.FrameRate), 10), "-flags:v", "+bitexact")
+	return append(args, "-movflags", movFlags+"+frag_keyframe", "-frag_duration", strconv.Itoa(fragmentMicroseconds), "-f", "mp4")
+}
+
+func avcArgs(v *plan.Video) []string {
 	args := []string{
 		"-c:v", "libx264", "-preset", preset(v.Effort), "-profile:v", v.Profile,
 		"-force_key_frames", keyFrames(v), "-x264-params", x264Params(v),
-		"-video_track_timescale", strconv.FormatInt(timescale(v.FrameRate), 10), "-flags:v", "+bitexact",
 	}
 	if v.Level != "" {
 		args = append(args, "-level", v.Level)
 	}
+	return append(args, rateArgs(v, constantRateFactor(v.Quality))...)
+}
+
+// rateArgs are the rates that libx264 and libx265 understand alike.
+func rateArgs(v *plan.Video, factor float64) []string {
 	switch v.RateControl {
 	case plan.CBR:
 		rate := strconv.Itoa(v.Bitrate)
-		args = append(args, "-b:v", rate, "-minrate", rate, "-maxrate", rate, "-bufsize", buffer(v, v.Bitrate))
+		return []string{"-b:v", rate, "-minrate", rate, "-maxrate", rate, "-bufsize", buffer(v, v.Bitrate)}
 	case plan.VBR:
-		args = append(args, "-b:v", strconv.Itoa(v.Bitrate))
+		args := []string{"-b:v", strconv.Itoa(v.Bitrate)}
 		if v.MaxBitrate > 0 {
 			args = append(args, "-maxrate", strconv.Itoa(v.MaxBitrate), "-bufsize", buffer(v, v.MaxBitrate))
 		}
-	default:
-		args = append(args, "-crf", strconv.FormatFloat(constantRateFactor(v.Quality), 'f', 2, 64),
-			"-maxrate", strconv.Itoa(v.MaxBitrate), "-bufsize", buffer(v, v.MaxBitrate))
+		return args
 	}
-	return append(args, "-movflags", movFlags+"+frag_keyframe", "-frag_duration", strconv.Itoa(fragmentMicroseconds), "-f", "mp4")
+	return []string{"-crf", strconv.FormatFloat(factor, 'f', 2, 64), "-maxrate", strconv.Itoa(v.MaxBitrate), "-bufsize", buffer(v, v.MaxBitrate)}
 }
 
 // preset maps how hard the encoder tries.
@@ -114,6 +130,9 @@ func timescale(r media.Rational) int64 {
 	return t
 }
 
+// wholeFrames is by how many frames a segment may miss a whole number of them and be taken as one: lengths are rounded to nanoseconds.
+const wholeFrames = 1e-5
+
 // keyFrames asks for a key frame at every KeyFrameInterval frames, and at the first frame at or behind each multiple of SegmentLength. It
 // counts frames, not seconds: at 30000/1001 frames a second a time in floating point would sometimes be a frame off.
 func keyFrames(v *plan.Video) string {
@@ -121,14 +140,17 @@ func keyFrames(v *plan.Video) string {
 	if v.SegmentLength <= 0 {
 		return expr
 	}
+	if frames := v.SegmentLength.Seconds() * v.FrameRate.Float(); math.Abs(frames-math.Round(frames)) < wholeFrames {
+		return fmt.Sprintf("%s+eq(mod(n,%d),0)", expr, max(1, int64(math.Round(frames))))
+	}
 	ms := int64(v.SegmentLength / time.Millisecond)
 	a, b := v.FrameRate.Den*1000, v.FrameRate.Num*ms
 	return fmt.Sprintf("%s+gt(floor(n*%d/%d),floor((n-1)*%[2]d/%[3]d))", expr, a, b)
 }
 
-// x264Params are numbers alone.
-func x264Params(v *plan.Video) string {
-	p := []string{"keyint=infinite"}
+// pictureParams say, in the words that x264 and x265 share, where key frames and B-frames may stand. infinite is the greatest distance between key frames.
+func pictureParams(v *plan.Video, infinite string) []string {
+	var p []string
 	add := func(format string, args ...any) { p = append(p, fmt.Sprintf(format, args...)) }
 	switch {
 	case !v.SceneChange:
@@ -136,7 +158,7 @@ func x264Params(v *plan.Video) string {
 	case v.MinKeyFrameDistance == 0:
 		// A picture at a scene change is intra coded, but does not begin a group of pictures: the cadence alone does.
 		add("scenecut=40")
-		add("min-keyint=infinite")
+		add("min-keyint=%s", infinite)
 	case v.MinKeyFrameDistance > 0:
 		add("scenecut=40")
 		add("min-keyint=%d", v.MinKeyFrameDistance)
@@ -154,6 +176,13 @@ func x264Params(v *plan.Video) string {
 	default:
 		add("b-adapt=1")
 	}
+	return p
+}
+
+// x264Params are numbers alone.
+func x264Params(v *plan.Video) string {
+	p := append([]string{"keyint=infinite"}, pictureParams(v, "infinite")...)
+	add := func(format string, args ...any) { p = append(p, fmt.Sprintf(format, args...)) }
 	if v.BReference && v.BFrames > 1 {
 		add("b-pyramid=normal")
 	} else {
@@ -215,9 +244,14 @@ func strength(level int) string {
 var languageTag = regexp.MustCompile(`^[a-z]{3}$`)
 
 func audioArgs(a *plan.Audio) []string {
-	args := []string{
-		"-c:a", "aac", "-profile:a", "aac_low", "-ar", strconv.Itoa(a.SampleRate), "-ac", strconv.Itoa(a.Channels), "-flags:a", "+bitexact",
+	var args []string
+	switch a.Codec {
+	case media.AC3, media.EAC3:
+		args = dolbyArgs(a)
+	default:
+		args = []string{"-c:a", "aac", "-profile:a", "aac_low"}
 	}
+	args = append(args, "-ar", strconv.Itoa(a.SampleRate), "-ac", strconv.Itoa(a.Channels), "-flags:a", "+bitexact")
 	if a.VBRQuality > 0 {
 		// The encoder's scale is 0.1 to 2; these give about 32, 48, 64 and 96 kbit/s a channel.
 		args = append(args, "-q:a", []string{"0.4", "0.7", "1.0", "1.5"}[min(a.VBRQuality, 4)-1])

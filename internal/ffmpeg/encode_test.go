@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -36,6 +37,32 @@ func ladder() *plan.Plan {
 			}},
 			{ID: "a0", Audio: &plan.Audio{Sources: []plan.AudioSource{{Stream: 1}, {Stream: 2}}, Bitrate: 96000, SampleRate: 48000, Channels: 2, Language: "eng"}},
 			{ID: "a1", Audio: &plan.Audio{Sources: []plan.AudioSource{{Stream: 1, Offset: -1500 * time.Millisecond}}, VBRQuality: 4, SampleRate: 44100, Channels: 6, Language: "x\" -y"}},
+			{ID: "v2", Video: &plan.Video{
+				Codec: media.HEVC, Picture: pic, Profile: "main10", HighTier: true, BitDepth: 10, Chroma: 420, Level: "4.1", RateControl: plan.CBR, Bitrate: 2_000_000,
+				MaxBitrate: 2_000_000, InitialBuffer: 80, Effort: 2, KeyFrameInterval: 60, SegmentLength: 6_006 * time.Millisecond, SceneChange: true, ClosedGOP: true,
+				BFrames: 3, BReference: true, DynamicSubGOP: true, ReferenceFrames: 4, Slices: 2, SpatialAQ: true, AdaptiveQuantization: 5, FlickerAQ: true,
+				NoDeblocking: true, NoSAO: true, TemporalLayers: true, SmallTreeBlocks: true, NoTemporalMVP: true,
+			}},
+			{ID: "v3", Video: &plan.Video{
+				Codec: media.HEVC, Picture: pic, Profile: "main", BitDepth: 8, Chroma: 420, RateControl: plan.QVBR, MaxBitrate: 1_000_000, Quality: 7, Effort: 1,
+				KeyFrameInterval: 60, MinKeyFrameDistance: -1, ReferenceFrames: 3, TemporalAQ: true,
+			}},
+			{ID: "v4", Video: &plan.Video{
+				Codec: media.AV1, Picture: pic, Profile: "main", BitDepth: 10, Chroma: 420, RateControl: plan.QVBR, MaxBitrate: 1_500_000, Quality: 7, KeyFrameInterval: 60,
+				SegmentLength: 6_006 * time.Millisecond, ClosedGOP: true, BFrames: 15, Slices: 8, SpatialAQ: true, FilmGrain: true,
+			}},
+			{ID: "a2", Audio: &plan.Audio{
+				Codec: media.AC3, Sources: []plan.AudioSource{{Stream: 1}}, Bitrate: 384000, SampleRate: 48000, Channels: 6, DialogueLevel: 24, Service: "HEARING_IMPAIRED", LFEFilter: true,
+			}},
+			{ID: "a3", Audio: &plan.Audio{
+				Codec: media.EAC3, Sources: []plan.AudioSource{{Stream: 1}}, Bitrate: 384000, SampleRate: 48000, Channels: 6, DCFilter: true, Attenuate: true, SurroundEX: 2,
+				Downmix: plan.DownmixLoRo, MixLevels: [4]float64{0.707, plan.Muted, 1.414, 0},
+			}},
+			{ID: "a4", Audio: &plan.Audio{Codec: media.EAC3, Sources: []plan.AudioSource{{Stream: 1}}, Bitrate: 192000, SampleRate: 48000, Channels: 5, Attenuate: true}},
+			{ID: "a5", Audio: &plan.Audio{Codec: media.EAC3, Sources: []plan.AudioSource{{Stream: 1}}, Bitrate: 192000, SampleRate: 48000, Channels: 2, DolbySurround: 1}},
+			{ID: "f1", Frames: &plan.Frames{
+				Picture: plan.Picture{Width: 160, Height: 90, ScaledWidth: 160, ScaledHeight: 90, FrameRate: media.Rational{Num: 1, Den: 2}, Sharpness: 50}, MaxCaptures: 10, Quality: 80, Columns: 5, Rows: 2,
+			}},
 			{ID: "f0", Frames: &plan.Frames{Picture: plan.Picture{Width: 320, Height: 180, ScaledWidth: 320, ScaledHeight: 180, FrameRate: media.Rational{Num: 1, Den: 5}, Sharpness: 0}, MaxCaptures: 500, Quality: 80}},
 		},
 	}
@@ -152,14 +179,21 @@ func TestCapabilities(t *testing.T) {
 	for _, f := range append([]string{"bwdif"}, neededFilters...) {
 		filters.WriteString(" TSC " + f + "  V->V  text\n")
 	}
-	c, err := Capabilities("ffmpeg version 5.1.9-0+deb12u1 Copyright (c)\nbuilt", " V....D libx264 x\n A....D aac x\n V....D mjpeg x\n", filters.String())
-	want := plan.Capabilities{Engine: "ffmpeg 5.1.9-0+deb12u1", Encoders: []media.Codec{media.AVC, media.AAC}, StillPictures: true, Deinterlace: true}
+	c, err := Capabilities("ffmpeg version 5.1.9-0+deb12u1 Copyright (c)\nbuilt with gcc 12\nconfiguration:  --enable-gpl\nlibavutil      57. 28.100 / 57. 28.100\n", " V....D libx264 x\n A....D aac x\n V....D mjpeg x\n V....D libx265 x\n A....D eac3 x\n V..... libsvtav1 x\n", filters.String())
+	want := plan.Capabilities{
+		Engine: "ffmpeg 5.1.9-0+deb12u1", Encoders: []media.Codec{media.AVC, media.AAC, media.HEVC, media.AV1, media.EAC3}, StillPictures: true, Deinterlace: true,
+		Missing: []string{"encoder ac3"}, EngineBuild: "built with gcc 12; configuration: --enable-gpl; libavutil 57. 28.100 / 57. 28.100",
+	}
 	if d := cmp.Diff(want, c); err != nil || d != "" {
 		t.Errorf("err %v (-want +got):\n%s", err, d)
 	}
 	c, err = Capabilities("ffmpeg version n6.0 Copyright", "", "")
 	if err != nil || len(c.Encoders) != 0 || c.StillPictures || c.Deinterlace || len(c.Missing) == 0 {
 		t.Errorf("an empty build: got %+v, %v; want nothing offered", c, err)
+	}
+	c, err = Capabilities("ffmpeg version n6.0 Copyright\n"+strings.Repeat("é\xff", plan.MaxEngineBuild), "", "")
+	if err != nil || len(c.EngineBuild) > plan.MaxEngineBuild || !utf8.ValidString(c.EngineBuild) || !strings.HasSuffix(c.EngineBuild, "…") {
+		t.Errorf("a long build: %d bytes, %v", len(c.EngineBuild), err)
 	}
 	for _, v := range []string{"ffmpeg version 4.4 Copyright", "ffmpeg version 5.0.1 Copyright", "avconv 1", ""} {
 		if _, err := Capabilities(v, "", ""); err == nil {

@@ -135,6 +135,9 @@ func framesTail(f *plan.Frames) chain {
 	var c chain
 	geometry(&c, &f.Picture, ":out_range=full")
 	c.add("format=yuvj420p")
+	if f.Columns > 1 || f.Rows > 1 {
+		c.add("tile=layout=%dx%d:color=black", f.Columns, f.Rows)
+	}
 	return c
 }
 
@@ -170,7 +173,7 @@ func kernel(sharpness int) string {
 }
 
 // channelLayouts by number of channels.
-var channelLayouts = map[int]string{1: "mono", 2: "stereo", 6: "5.1"}
+var channelLayouts = map[int]string{1: "mono", 2: "stereo", 5: "5.0", 6: "5.1"}
 
 // audioChain begins at 0 like the picture: a gap before the first sound is filled with silence.
 func audioChain(r *plan.Rendition) string {
@@ -194,5 +197,18 @@ func audioChain(r *plan.Rendition) string {
 		}
 	}
 	c.add("aformat=sample_rates=%d:channel_layouts=%s", a.SampleRate, channelLayouts[a.Channels])
+	if a.DCFilter {
+		c.add("highpass=f=3")
+	}
+	if a.LFEFilter {
+		c.add("lowpass=f=120:c=LFE")
+	}
+	if a.Attenuate {
+		lfe := ""
+		if a.Channels == 6 {
+			lfe = "|LFE=LFE"
+		}
+		c.add("pan=%s|FL=FL|FR=FR|FC=FC%s|BL=0.7079*BL|BR=0.7079*BR", channelLayouts[a.Channels], lfe)
+	}
 	return inputs.String() + c.String() + "[" + r.ID + "]"
 }

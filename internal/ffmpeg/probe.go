@@ -63,6 +63,7 @@ type probeStream struct {
 	Index             int               `json:"index"`
 	CodecName         string            `json:"codec_name"`
 	CodecType         string            `json:"codec_type"`
+	CodecTag          string            `json:"codec_tag_string"`
 	Width             int               `json:"width"`
 	Height            int               `json:"height"`
 	SampleAspectRatio string            `json:"sample_aspect_ratio"`
@@ -151,6 +152,9 @@ const maxEBMLHeader = 128
 
 var timecode = regexp.MustCompile(`^\d\d:\d\d:\d\d[:;]\d\d$`)
 
+// fourCC is a code of four characters. What has none is said to have numbers in brackets.
+var fourCC = regexp.MustCompile(`^[A-Za-z0-9 .-]{4}$`)
+
 var iso639 = regexp.MustCompile(`^[a-z]{3}$`)
 
 func (s *probeStream) stream() plan.Stream {
@@ -164,6 +168,9 @@ func (s *probeStream) stream() plan.Stream {
 	switch s.CodecType {
 	case "video":
 		out.Kind = media.Video
+		if fourCC.MatchString(s.CodecTag) {
+			out.FourCC = s.CodecTag
+		}
 		out.Width, out.Height = s.Width, s.Height
 		out.SampleAspectRatio = rational(s.SampleAspectRatio, ":")
 		out.FrameRate = frameRate(rational(s.RFrameRate, "/"), rational(s.AvgFrameRate, "/"))

@@ -4,6 +4,7 @@ package jsonapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 
+	"darkroom/internal/audit"
 	"darkroom/internal/awsjson"
 	"darkroom/internal/gateway"
 	"darkroom/internal/iam"
@@ -26,6 +28,9 @@ const contentType = "application/x-amz-json-1.1"
 type API struct {
 	Name   string // signing name: kms, acm
 	Target string // what stands before the operation in X-Amz-Target: TrentService, CertificateManager
+	// Version is that of the API, as records have it: 2014-11-01.
+	Version string
+	Alias   string // what may stand there too; empty for nothing
 	// NotOffered are operations of the API that this installation does not carry out, which is told apart from those that do not exist.
 	NotOffered []string
 	// Admits says whether a caller may call an operation at all, whatever policies say; nil admits everybody who has signed.
@@ -99,8 +104,13 @@ func New(api API, operations map[string]Operation) *Service {
 // Name implements gateway.Service.
 func (s *Service) Name() string { return s.api.Name }
 
-// Target implements gateway.Targeted.
-func (s *Service) Target() string { return s.api.Target }
+// Targets implements gateway.Targeted.
+func (s *Service) Targets() []string {
+	if s.api.Alias == "" {
+		return []string{s.api.Target}
+	}
+	return []string{s.api.Target, s.api.Alias}
+}
 
 // Operations returns the names of the operations, in order.
 func (s *Service) Operations() []string {
@@ -128,6 +138,9 @@ func (s *Service) find(r *http.Request) (name string, op Operation, err error) {
 		return "", op, unknown("The header X-Amz-Target must be given once, and name the operation.")
 	}
 	name, ok := strings.CutPrefix(targets[0], s.api.Target+".")
+	if !ok && s.api.Alias != "" {
+		name, ok = strings.CutPrefix(targets[0], s.api.Alias+".")
+	}
 	if ok {
 		op, ok = s.operations[name]
 	}
@@ -135,7 +148,7 @@ func (s *Service) find(r *http.Request) (name string, op Operation, err error) {
 	case ok:
 		return name, op, nil
 	case name != targets[0] && slices.Contains(s.api.NotOffered, name):
-		return "", op, Errorf(http.StatusBadRequest, "UnsupportedOperationException", "Not offered by this installation: %s.", name)
+		return name, op, Errorf(http.StatusBadRequest, "UnsupportedOperationException", "Not offered by this installation: %s.", name)
 	}
 	return "", op, unknown("Could not find operation %s", clean(targets[0]))
 }
@@ -143,8 +156,9 @@ func (s *Service) find(r *http.Request) (name string, op Operation, err error) {
 // Resolve implements gateway.Service. What is wrong inside a request is told only to those who may make it, so it waits for Serve.
 func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 	name, op, err := s.find(r)
+	known := &gateway.Operation{Name: name}
 	if err != nil {
-		return nil, err
+		return known, err
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, gateway.MaxBody))
 	if err != nil {
@@ -152,21 +166,23 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 	}
 	caller := gateway.Caller(r.Context())
 	if caller.Type == iam.WebIdentity {
-		return nil, Errorf(http.StatusBadRequest, "AccessDeniedException", "%s is called with a signature.", name)
+		return known, Errorf(http.StatusBadRequest, "AccessDeniedException", "%s is called with a signature.", name)
 	}
 	if s.api.Admits != nil {
 		if err := s.api.Admits(caller, name); err != nil {
-			return nil, err
+			return known, err
 		}
 	}
 	in := op.input()
 	faults := awsjson.Decode(body, in)
+	asked := audit.Parameters(in) // as it came: check may put the ARN of a key in the place of its alias
+	known.Version, known.Parameters = s.api.Version, func() json.RawMessage { return asked }
 	checks, err := op.check(r.Context(), caller, in)
 	if err != nil {
-		return nil, err
+		return known, err
 	}
 	return &gateway.Operation{
-		Name: name, Checks: checks, AnyCaller: op.AnyCaller,
+		Name: name, Checks: checks, AnyCaller: op.AnyCaller, Atomic: true, Version: known.Version, Parameters: known.Parameters,
 		Serve: func(w http.ResponseWriter, served *http.Request) error {
 			if len(faults) > 0 {
 				code := "ValidationException"
@@ -181,6 +197,7 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 			}
 			if secret, ok := out.(Secret); ok {
 				defer secret.Wipe()
+				s.answered(served.Context(), name, secret.Output)
 				text, err := awsjson.Encode(secret.Output)
 				defer clear(text)
 				if err != nil {
@@ -188,6 +205,7 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 				}
 				return write(w, http.StatusOK, text)
 			}
+			s.answered(served.Context(), name, out)
 			var text []byte
 			if out != nil {
 				if text, err = awsjson.Encode(out); err != nil {
@@ -197,6 +215,13 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 			return write(w, http.StatusOK, text)
 		},
 	}, nil
+}
+
+// answered puts an answer into the record of its request.
+func (s *Service) answered(ctx context.Context, name string, out any) {
+	if out != nil && audit.HasElements(s.api.Name, name) {
+		gateway.Answered(ctx, audit.Elements(out))
+	}
 }
 
 // maxShown bounds what a message repeats of a request.
@@ -270,6 +295,12 @@ func explain(r *http.Request, err error) Error {
 		}
 	}
 	return Error{"InternalFailure", http.StatusInternalServerError, "Internal error. The request id is " + gateway.RequestID(r.Context()) + "."}
+}
+
+// Explain implements gateway.Service.
+func (s *Service) Explain(r *http.Request, err error) (code, message string) {
+	e := explain(r, err)
+	return e.Code, e.Message
 }
 
 // Refuse implements gateway.Service.

@@ -72,8 +72,8 @@ func carry(s *Service, r *http.Request) (checks []iam.Check, w *httptest.Respons
 func TestService(t *testing.T) {
 	t.Parallel()
 	s := newService()
-	if s.Name() != "kms" || s.Target() != "TrentService" || !slices.Equal(s.Operations(), []string{"DescribeKey", "DisableKey"}) {
-		t.Errorf("got %s %s %v", s.Name(), s.Target(), s.Operations())
+	if s.Name() != "kms" || len(s.Targets()) != 1 || s.Targets()[0] != "TrentService" || !slices.Equal(s.Operations(), []string{"DescribeKey", "DisableKey"}) {
+		t.Errorf("got %s %s %v", s.Name(), s.Targets(), s.Operations())
 	}
 	twice := request("POST", "TrentService.DescribeKey", "/", "{}")
 	twice.Header.Add("X-Amz-Target", "TrentService.DisableKey")

@@ -43,6 +43,7 @@ type initConfig struct {
 	Interpreter string   `json:",omitempty"`
 	ReadOnly    []string `json:",omitempty"`
 	Outputs     int      `json:",omitempty"`
+	Stdin       bool     `json:",omitempty"` // there is a descriptor for standard input behind those of the outputs
 	// Listen asks for a listener inside.
 	Listen bool
 	// Network is whether the program has inputs; without, it gets no sockets at all.

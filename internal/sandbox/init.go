@@ -182,6 +182,11 @@ func (f *first) dieWithParent() error {
 // descriptors lets nothing but the standard descriptors and the outputs pass execve(2), whatever this process had inherited.
 func (f *first) descriptors() error {
 	f.step = "close descriptors"
+	if f.config.Stdin { // it came behind the outputs
+		if err := unix.Dup3(firstOutput+f.config.Outputs, 0, 0); err != nil {
+			return err
+		}
+	}
 	return unix.CloseRange(uint(firstOutput+f.config.Outputs), math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
 }
 

@@ -119,14 +119,26 @@ func (s *Sandbox) start(ctx context.Context, spec Spec) (*Process, error) {
 		files[0] = null
 	}
 	p.outputs = pipes.readers[2:]
+	var input *os.File
+	if len(spec.Stdin) > 0 {
+		var reader *os.File
+		if reader, input, err = os.Pipe(); err != nil {
+			pipes.closeReaders()
+			return nil, err
+		}
+		defer reader.Close()
+		files = append(files, reader)
+	}
 
 	if p.spawned, err = spawn(s.executable, s.plan, files); err != nil {
 		pipes.closeReaders()
+		closeInput(input)
 		return nil, err
 	}
 	pipes.closeWriters()
 	if err := p.setUp(ctx, spec, config, s.report.UID); err != nil {
 		p.spawned.end()
+		closeInput(input)
 		// What the first process had to say when it fell is more than an end of file.
 		said, _ := io.ReadAll(io.LimitReader(pipes.readers[1], maxReplyBytes))
 		pipes.closeReaders()
@@ -140,8 +152,14 @@ func (s *Sandbox) start(ctx context.Context, spec Spec) (*Process, error) {
 	}
 	_ = p.spawned.control.Close()
 	p.StartedAt = time.Now()
-	p.run(ctx, spec.Stdout, pipes.readers[0], pipes.readers[1])
+	p.run(ctx, spec, input, pipes.readers[0], pipes.readers[1])
 	return p, nil
+}
+
+func closeInput(input *os.File) {
+	if input != nil {
+		_ = input.Close()
+	}
 }
 
 // config resolves what can fail before anything is started.
@@ -156,7 +174,7 @@ func (s *Sandbox) config(spec Spec) (initConfig, error) {
 	}
 	return initConfig{
 		Layers: s.plan.layers, UID: s.plan.uid, GID: s.plan.gid,
-		Program: program, Interpreter: interpreter, ReadOnly: s.readOnly, Outputs: spec.Outputs,
+		Program: program, Interpreter: interpreter, ReadOnly: s.readOnly, Outputs: spec.Outputs, Stdin: len(spec.Stdin) > 0,
 		Listen: len(spec.Inputs) > 0 && s.plan.has(NetworkNamespace), Network: len(spec.Inputs) > 0,
 		Limits: spec.Limits.withDefaults(spec.Outputs, runtime.NumCPU()),
 	}, nil
@@ -224,7 +242,7 @@ func (p *Process) setUp(ctx context.Context, spec Spec, config initConfig, uid i
 }
 
 // run owns the process until it is gone.
-func (p *Process) run(ctx context.Context, captured bool, stdout, stderr *os.File) {
+func (p *Process) run(ctx context.Context, spec Spec, input, stdout, stderr *os.File) {
 	p.stderr = newTail(p.limits.StderrBytes)
 	p.stdout = &bounded{limit: p.limits.StdoutBytes}
 	var readers sync.WaitGroup
@@ -232,7 +250,13 @@ func (p *Process) run(ctx context.Context, captured bool, stdout, stderr *os.Fil
 		_, _ = io.Copy(p.stderr, stderr)
 		_ = stderr.Close()
 	})
-	if captured {
+	if input != nil {
+		readers.Go(func() {
+			_, _ = input.Write(spec.Stdin) // it fails when the program has closed its end, or is gone
+			_ = input.Close()
+		})
+	}
+	if spec.Stdout {
 		readers.Go(func() {
 			if _, err := io.Copy(p.stdout, stdout); err != nil {
 				p.end(errOutput)

@@ -265,3 +265,16 @@ func BenchmarkNew(b *testing.B) {
 		}
 	}
 }
+
+// TestUmask: a server whose files are its owner's alone starts programs wherever they are. It is not parallel: the umask is that of the process.
+func TestUmask(t *testing.T) {
+	s := newSandbox(t)
+	defer syscall.Umask(syscall.Umask(0o077))
+	p, err := s.Start(t.Context(), spec("nothing"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := p.Wait(); err != nil || !got.Success() || string(got.Stdout) != "done\n" {
+		t.Errorf("exit %+v, %v", got, err)
+	}
+}

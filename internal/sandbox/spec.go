@@ -39,6 +39,8 @@ type Spec struct {
 	Inputs []Source
 	// Outputs is the number of pipes that the program writes to: descriptors 3, 4, ... ("pipe:3" and so on for ffmpeg).
 	Outputs int
+	// Stdin is what the program reads from standard input, to its end; without any it reads nothing.
+	Stdin []byte
 	// Stdout captures standard output in Exit.Stdout, up to Limits.StdoutBytes; otherwise it is discarded.
 	Stdout bool
 	// Limits bound the program; the zero value means the defaults.

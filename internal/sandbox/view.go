@@ -41,6 +41,8 @@ func buildView(config initConfig) error {
 	if err != nil {
 		return err
 	}
+	// The program's user finds its way through directories that are made here, whatever a server's files are to others.
+	defer unix.Umask(unix.Umask(0o022))
 	root, err := newRoot()
 	if err != nil {
 		return err
