@@ -11,6 +11,8 @@ import (
 )
 
 //go:generate go run generate.go acm ACM_MODEL.json acm_table.go
+//go:generate go run generate.go cloudtrail CLOUDTRAIL_MODEL.json cloudtrail_table.go
+//go:generate go run generate.go eventbridge EVENTBRIDGE_MODEL.json eventbridge_table.go
 //go:generate go run generate.go iam IAM_MODEL.json iam_table.go
 //go:generate go run generate.go kms KMS_MODEL.json kms_table.go
 //go:generate go run generate.go sts STS_MODEL.json sts_table.go
@@ -55,10 +57,12 @@ type model struct {
 
 // models are the APIs by the name of the SDK's package.
 var models = map[string]model{
-	"acm": {acmMembers, acmShapes},
-	"iam": {iamMembers, iamShapes},
-	"kms": {kmsMembers, kmsShapes},
-	"sts": {stsMembers, stsShapes},
+	"acm":         {acmMembers, acmShapes},
+	"cloudtrail":  {cloudtrailMembers, cloudtrailShapes},
+	"eventbridge": {eventbridgeMembers, eventbridgeShapes},
+	"iam":         {iamMembers, iamShapes},
+	"kms":         {kmsMembers, kmsShapes},
+	"sts":         {stsMembers, stsShapes},
 }
 
 // Of returns what the model asks of a member of a structure or union of the SDK, and whether it must be given: nil and false where it asks nothing.
@@ -107,6 +111,7 @@ var unicodeEscape = regexp.MustCompile(`\\u([0-9A-F]{4})`)
 // rewritten has the patterns that do not mean in Go what they mean, or are meant to mean, in the model. Go has no look-ahead.
 var rewritten = map[string]string{
 	`(\*\.)?(((?!-)[A-Za-z0-9-]{0,62}[A-Za-z0-9])\.)+((?!-)[A-Za-z0-9-]{1,62}[A-Za-z0-9])`: `(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9][A-Za-z0-9-]{0,61}[A-Za-z0-9]`,
+	`^(?!\s*$).+`: `.*\S.*`,
 	// The bounds on the length are in the table too.
 	`^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$`: `[a-z0-9](-?[a-z0-9])+`,
 	// What Java reads as U+1000 and a zero is meant to be U+10000; surrogates are not characters.

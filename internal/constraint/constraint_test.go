@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/acm"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -75,7 +77,7 @@ func structures(client any) []reflect.Type {
 // TestEveryMember walks the inputs of the SDK's clients: the table has each member, and each of the table is one of the SDK.
 func TestEveryMember(t *testing.T) {
 	t.Parallel()
-	for name, client := range map[string]any{"acm": &acm.Client{}, "iam": &iam.Client{}, "kms": &kms.Client{}, "sts": &sts.Client{}} {
+	for name, client := range map[string]any{"acm": &acm.Client{}, "cloudtrail": &cloudtrail.Client{}, "eventbridge": &eventbridge.Client{}, "iam": &iam.Client{}, "kms": &kms.Client{}, "sts": &sts.Client{}} {
 		members := 0
 		all := structures(client)
 		for structure := range models[name].members {
@@ -138,6 +140,7 @@ func TestPatterns(t *testing.T) {
 		}
 	}
 	text := "\t\n\r ~\u00ff"
+	events := "arn:aws:events:us-east-1:111122223333:"
 	certificate := "arn:aws:acm:us-east-1:111122223333:certificate/12345678-1234-1234-1234-123456789012"
 	for _, c := range []struct {
 		pattern string
@@ -178,6 +181,26 @@ func TestPatterns(t *testing.T) {
 		{`^[a-zA-Z0-9:/+=,.@_-]+$`, []string{"arn:aws:iam::1:user/a"}, []string{"", "a b"}},
 		{`^http(s?)://[a-zA-Z0-9._/-]*(\?[a-zA-Z0-9._=&-]*)?(#[a-zA-Z0-9._/-]*)?$`, []string{"http://a", "https://a/b?c=d&e#f"}, []string{"", "ftp://a", "https://a:1", "https://a b", "x https://a", "https://a\n"}},
 		{`^o-[0-9a-z]{10,32}\/r-[0-9a-z]{4,32}[0-9a-z-\/]*`, []string{"o-a1b2c3d4e5/r-f6g7", "o-a1b2c3d4e5/r-f6g7/ou-1/"}, []string{"", "o-a1b2c3d4e/r-f6g7", "xo-a1b2c3d4e5/r-f6g7", "o-a1b2c3d4e5/r-f6g7/A"}},
+		{`^[a-zA-Z0-9._/\-:$]+$`, []string{"a/$b:c"}, []string{"", "a b"}},
+		{`^[a-zA-Z0-9._\-]+$`, []string{"a.b_c-d"}, []string{"", "a/b", "a\n"}},
+		{`^[a-zA-Z0-9._/\-:]+$`, []string{"a/b:c"}, []string{"", "a*b"}},
+		{`^[a-zA-Z][a-zA-Z0-9._\-]*$`, []string{"a", "a1._-"}, []string{"", "1a", "a b"}},
+		{`^[\w\d\s_.,\-:\[\]]+$`, []string{"a 1_.,-:[]"}, []string{"", "a;", "é"}},
+		{`^[0-9]{2}:[0-9]{2}`, []string{"06:30"}, []string{"", "6:30", "06:3a", "06:300"}},
+		{`^[a-zA-Z0-9_\-]+$`, []string{"a_B-1"}, []string{"", "a.b", "a\n"}},
+		{`[\w|\d|\.|_]+`, []string{"userIdentity.arn", "a|b"}, []string{"", "a-b", "a b"}},
+		{`^[a-z0-9_-]+\.amazonaws\.com$`, []string{"s3.amazonaws.com"}, []string{"", ".amazonaws.com", "s3.amazonaws.org", "S3.amazonaws.com"}},
+		{`(?s).*`, []string{"", "a\nb"}, nil},
+		{`.*`, []string{"", "a b"}, []string{"a\nb"}},
+		{`.+`, []string{"a b"}, []string{"", "a\nb"}},
+		{`^[a-zA-Z0-9._\- ]+$`, []string{"a B._-"}, []string{"", "a/b", "a\n"}},
+		{`^[a-zA-Z0-9._/\-:@=\+,\.]+$`, []string{"a/b:c@d=e+f,g"}, []string{"", "a b"}},
+		{`\d+`, []string{"12"}, []string{"", "1a"}},
+		{`s3://[a-z0-9][\.\-a-z0-9]{1,61}[a-z0-9](/.*)?`, []string{"s3://abc", "s3://a.b-c/d e"}, []string{"", "s3://a", "s3://Abc", "x s3://abc"}},
+		{`^[a-zA-Z0-9._/\-:*]+$`, []string{"arn:aws:s3:::b/*"}, []string{"", "a b"}},
+		{`^[A-Za-z0-9_]+$`, []string{"a_B1"}, []string{"", "a-b"}},
+		{`^[a-f0-9\-]+$`, []string{"0a-f"}, []string{"", "g", "A"}},
+		{`^[ -~\n]*$`, []string{"", "a\n~"}, []string{"\t", "é"}},
 		{`^p-[0-9a-zA-Z_]{8,128}$`, []string{"p-01234567"}, []string{"", "p-0123456", "x-01234567", "p-01234567\n"}},
 		{"^[A-Za-z][A-Za-z0-9/_-]*$", []string{"a", "RoleManager/Enabled"}, []string{"", "1a", "/a", "a.b"}},
 		// ACM
@@ -192,6 +215,40 @@ func TestPatterns(t *testing.T) {
 		{`[\u0009\u000A\u000D\u0020-\u00FF]*`, []string{"", text}, []string{"\x00", "\u0100"}},
 		{"[0-9a-f]{2}(:[0-9a-f]{2}){1,19}", []string{"0f:ab", "00:11:22"}, []string{"", "0f", "0F:AB", "0f:ab:", strings.Repeat("00:", 20) + "00"}},
 		{`[\p{L}\p{Z}\p{N}_.:\/=+\-@]*`, []string{"", "é 1_.:/=+-@"}, []string{"a&b", "a\tb"}},
+		// EventBridge
+		{`^(?!\s*$).+`, []string{"a", " a ", "é"}, []string{"", " ", "\t \n", "a\nb"}},
+		{`events:[a-zA-Z]+`, []string{"events:PutEvents"}, []string{"", "events:", "s3:PutObject", "events:Put-Events"}},
+		{`[\.\-_A-Za-z0-9]+`, []string{"a.b-c_D9"}, []string{"", "a/b", "a b", "é"}},
+		{`^arn:aws([a-z]|\-)*:events:([a-z]|\d|\-)*:([0-9]{12})?:.+\/.+$`, []string{events + "archive/a"}, []string{"", events + "archive", events + "/", "arn:aws:s3:us-east-1:111122223333:a/b"}},
+		{`^[ \t]*[^\x00-\x1F:\x7F]+([ \t]+[^\x00-\x1F:\x7F]+)*[ \t]*$`, []string{"X-Key", " a\tb "}, []string{"", "a:b", "a\nb", "\x7f"}},
+		{`^arn:aws([a-z]|\-)*:events:([a-z]|\d|\-)*:([0-9]{12})?:connection\/[\.\-_A-Za-z0-9]+\/[\-A-Za-z0-9]+$`, []string{events + "connection/a/0-f"}, []string{"", events + "connection/a", events + "api-destination/a/b"}},
+		{`^[A-Za-z0-9\-]+[\.][A-Za-z0-9\-]+$`, []string{"abcde.veo"}, []string{"", "abc", "a.b.c", ".a"}},
+		{`[/\.\-_A-Za-z0-9]+`, []string{"default", "aws.partner/a"}, []string{"", "a b", "a:b"}},
+		{`(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[/\.\-_A-Za-z0-9]+`, []string{"default", "aws.partner/a", events + "event-bus/default"}, []string{"", events + "rule/a", "a b"}},
+		{`aws\.partner(/[\.\-_A-Za-z0-9]+){2,}`, []string{"aws.partner/a/b"}, []string{"", "aws.partner/a", "aws.partner//"}},
+		{"^[!#$%&'*+-.^_`|~0-9a-zA-Z]+$", []string{"X-Key", "a|b"}, []string{"", "a b", "a:b", "é"}},
+		{`^[ \t]*[\x20-\x7E]+([ \t]+[\x20-\x7E]+)*[ \t]*$`, []string{"a", "a b:c"}, []string{"", "é", "a\nb"}},
+		{`^arn:aws([a-z]|\-)*:route53:::healthcheck/[\-a-z0-9]+$`, []string{"arn:aws:route53:::healthcheck/0-f"}, []string{"", "arn:aws:route53:::healthcheck/"}},
+		{`^[\-a-z0-9]+$`, []string{"us-east-1"}, []string{"", "US", "a b"}},
+		{`^((%[0-9A-Fa-f]{2}|[-()_.!~*';/?:@\x26=+$,A-Za-z0-9])+)([).!';/?:,])?$`, []string{"https://a.example/b?c=d&e=%20", "https://a/*"}, []string{"", "https://a b", "https://a/#f", "https://a/%2"}},
+		{`^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]+$`, []string{"arn:aws:iam::111122223333:role/a/b"}, []string{"", "arn:aws:iam::111122223333:user/a", "arn:aws:iam::1:role/a"}},
+		{`[A-Za-z0-9\_\-]+`, []string{"a_b-C"}, []string{"", "a.b", "<a>"}},
+		{`^[a-zA-Z0-9_\-/:]*$`, []string{"", "alias/a"}, []string{"a b"}},
+		{`^arn:aws[a-z-]*:events:[a-z]+-[a-z-]+-\d+:\d{12}:event-bus/[\w.-]+$`, []string{events + "event-bus/default"}, []string{"", events + "event-bus/a/b", "default"}},
+		{`(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus\/)?[\.\-_A-Za-z0-9]+`, []string{"default", events + "event-bus/default"}, []string{"", "a/b"}},
+		{`aws\.partner/[\.\-_A-Za-z0-9]+/[/\.\-_A-Za-z0-9]*`, []string{"aws.partner/a/", "aws.partner/a/b/c"}, []string{"", "aws.partner/a"}},
+		{`(\d{12}|\*)`, []string{"*", "111122223333"}, []string{"", "**", "1"}},
+		{`[^\x00-\x1F\x7F]+`, []string{"a b", "é"}, []string{"", "a\n", "\x7f"}},
+		{`[^\x00-\x09\x0B\x0C\x0E-\x1F\x7F]+`, []string{"a", "a\r\nb"}, []string{"", "\t", "\x7f"}},
+		{`(^arn:aws([a-z]|\-)*:secretsmanager:[a-z0-9-.]+:.*)|(\$(\.[\w_-]+(\[(\d+|\*)\])*)*)`, []string{"$", "$.a[0].b[*]", "arn:aws:secretsmanager:us-east-1:a"}, []string{"", "a", "$a"}},
+		{
+			`^(?:^arn:[a-z0-9\-]+:vpc-lattice:[a-zA-Z0-9\-]+:\d{12}:resourceconfiguration/rcfg-[0-9a-z]{17}$|^$)`,
+			[]string{"", "arn:aws:vpc-lattice:us-east-1:111122223333:resourceconfiguration/rcfg-" + strings.Repeat("0", 17)},
+			[]string{"a", "arn:aws:vpc-lattice:us-east-1:111122223333:resourceconfiguration/rcfg-0"},
+		},
+		{`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`, []string{"", "é 1_.:/=+-@"}, []string{"a&b"}},
+		{`^[a-zA-Z0-9](-*[a-zA-Z0-9])*$`, []string{"a--b"}, []string{"", "-a", "a-"}},
+		{`[a-zA-Z0-9-_]+`, []string{"a-b_c"}, []string{"", "a.b"}},
 		// KMS
 		{"[0-9]{12}", []string{"111122223333"}, []string{"11112222333", "1111222233334"}},
 		{"^[a-zA-Z0-9:/_-]+$", []string{"alias/a:_-"}, []string{"", "alias/a b", "alias/a\n", "alias/é"}},

@@ -6,6 +6,9 @@ var later = map[string]model{
 	"acm": {
 		members: map[string][]memberRow{"CertificateOptions": {{"ValidationMethod", "ValidationMethod", false}}},
 	},
+	"cloudtrail": {
+		members: map[string][]memberRow{"LookupEventsInput": {{"MaxResults", "", false}}}, // the API has an exception of its own for what is out of range
+	},
 	"iam": {
 		members: map[string][]memberRow{
 			"AcquireRoleInput": {

@@ -23,7 +23,7 @@ func ReadSettings(raw []byte) (*types.JobSettings, error) {
 
 // Access is what the settings of a job give reason to touch: the control plane narrows the job's credentials to it.
 type Access struct {
-	// Inputs are the files that are read.
+	// Inputs are the files that are read: the films, then the files of captions.
 	Inputs []Input
 	// Outputs are the beginnings of every key that is written: base names, never a bare bucket. They say how the outputs are kept.
 	Outputs []Location
@@ -56,6 +56,11 @@ func NewAccess(s *types.JobSettings, start time.Time) (Access, error) {
 		}
 		a.Outputs = append(a.Outputs, d.location(d.base))
 	}
+	captions, err := captionInputs(s)
+	if err != nil {
+		return Access{}, err
+	}
+	a.Inputs = append(a.Inputs, captions...)
 	return a, nil
 }
 
@@ -65,12 +70,15 @@ func (a Access) Encrypted() bool {
 }
 
 func groupDestination(g *types.OutputGroup) string {
-	switch s := g.OutputGroupSettings; {
-	case s == nil:
-	case s.FileGroupSettings != nil:
+	s := g.OutputGroupSettings
+	if s == nil {
+		return ""
+	}
+	if p := newPackaging(s); p != nil {
+		return p.destination
+	}
+	if s.FileGroupSettings != nil {
 		return aws.ToString(s.FileGroupSettings.Destination)
-	case s.HlsGroupSettings != nil:
-		return aws.ToString(s.HlsGroupSettings.Destination)
 	}
 	return ""
 }

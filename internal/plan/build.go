@@ -63,10 +63,8 @@ func (b *builder) build() (*Plan, error) {
 		switch g.OutputGroupSettings.Type {
 		case types.OutputGroupTypeFileGroupSettings:
 			err = b.fileGroup(i, g)
-		case types.OutputGroupTypeHlsGroupSettings:
-			err = b.hlsGroup(i, g)
 		default:
-			err = job.Errorf(1040, "/outputGroups/%d: %s is not carried out.", i, g.OutputGroupSettings.Type)
+			err = b.streamGroup(i, g)
 		}
 		if err != nil {
 			return nil, err
@@ -112,16 +110,20 @@ func (b *builder) rendition(r Rendition) string {
 	return r.ID
 }
 
-// share reports whether one encoding can serve both, and then makes v that one: they are equal, or differ only in that one is not cut into
-// segments; key frames at the segments of the other do it no harm, since KeyFrameInterval is the longest distance.
+// share reports whether one encoding can serve both, and then makes v that one: they are equal, or differ only in the length of their segments, and one of the
+// lengths is a part of the other, or a part of both is no shorter than a usual group of pictures. Key frames at the segments of the other do it no harm, since
+// KeyFrameInterval is the longest distance.
 func (v *Video) share(want *Video) bool {
 	both, other := *v, *want
-	if both.SegmentLength == 0 {
-		both.SegmentLength = other.SegmentLength
+	both.SegmentLength = time.Duration(gcd(int64(v.SegmentLength), int64(want.SegmentLength)))
+	switch both.SegmentLength {
+	case v.SegmentLength, want.SegmentLength:
+	default:
+		if both.SegmentLength < defaultGOPSeconds*time.Second {
+			return false
+		}
 	}
-	if other.SegmentLength == 0 {
-		other.SegmentLength = both.SegmentLength
-	}
+	other.SegmentLength = both.SegmentLength
 	if both != other {
 		return false
 	}
@@ -166,9 +168,12 @@ func (b *builder) fileGroup(index int, g *types.OutputGroup) error {
 		o := &g.Outputs[i]
 		path := fmt.Sprintf("/outputGroups/%d/outputs/%d", index, i)
 		var out Output
-		if videoCodec(o) == types.VideoCodecFrameCapture {
+		switch {
+		case isCaptions(o):
+			out, err = b.sidecar(index, i, o, dest, path)
+		case videoCodec(o) == types.VideoCodecFrameCapture:
 			out, err = b.capture(index, i, o, dest, path)
-		} else {
+		default:
 			out, err = b.file(index, i, o, dest, path)
 		}
 		if err != nil {
@@ -199,7 +204,7 @@ func (b *builder) capture(group, index int, o *types.Output, dest destination, p
 }
 
 func (b *builder) file(group, index int, o *types.Output, dest destination, path string) (Output, error) {
-	t, err := b.tracks(o, path, 0)
+	t, err := b.tracks(o, path, timing{})
 	if err != nil {
 		return Output{}, err
 	}
@@ -235,6 +240,7 @@ type tracks struct {
 	videoID  string
 	audio    []*Audio
 	audioIDs []string
+	text     bool // captions
 }
 
 func (t *tracks) output(paths ...string) Output {
@@ -245,10 +251,17 @@ func (t *tracks) output(paths ...string) Output {
 	return o
 }
 
-func (b *builder) tracks(o *types.Output, path string, segment time.Duration) (*tracks, error) {
+// timing is what a group asks of the key frames of its outputs. The zero value asks nothing.
+type timing struct {
+	segment   time.Duration // a key frame at every multiple; 0 for none
+	fragment  time.Duration // of which a group of pictures must be a whole part, where its length is automatic; 0 for none
+	streaming bool          // a segmented group
+}
+
+func (b *builder) tracks(o *types.Output, path string, timing timing) (*tracks, error) {
 	var t tracks
 	if o.VideoDescription != nil {
-		v, err := b.encodeVideo(o.VideoDescription, path, segment)
+		v, err := b.encodeVideo(o.VideoDescription, path, timing)
 		if err != nil {
 			return nil, err
 		}
@@ -297,22 +310,53 @@ func (p *Plan) duplicates() []duplicate {
 	for _, c := range p.Captures {
 		use(c.Bucket, c.Prefix+"0000000"+c.Extension, c.Group, c.Output)
 	}
-	for i := range p.HLS {
-		g := &p.HLS[i]
-		if !g.NoManifests {
-			use(g.Master.Bucket, g.Master.Key, g.Group, -1)
-		}
-		for _, v := range g.Variants {
-			if !g.NoManifests {
-				use(v.Playlist.Bucket, v.Playlist.Key, g.Group, v.Output)
+	for i := range p.Sidecars {
+		s := &p.Sidecars[i]
+		use(s.Bucket, s.Key, s.Group, s.Output)
+	}
+	for i := range p.Streams {
+		g := &p.Streams[i]
+		at := func(l Location, suffix string, output int) {
+			if l.Key != "" {
+				use(l.Bucket, l.Key+suffix, g.Group, output)
 			}
-			use(v.SegmentPrefix.Bucket, v.SegmentPrefix.Key+"_00001.ts", g.Group, v.Output)
 		}
-		for _, a := range g.AudioGroups {
-			if !g.NoManifests {
-				use(a.Playlist.Bucket, a.Playlist.Key, g.Group, a.Output)
+		for _, m := range g.HLS {
+			at(m.Location, "", -1)
+		}
+		for _, m := range g.DASH {
+			at(m.Location, "", -1)
+		}
+		for _, m := range g.Smooth {
+			at(m.Client, "", -1)
+			at(m.Server, "", -1)
+		}
+		files := map[string]bool{}
+		for j := range g.Representations {
+			r := &g.Representations[j]
+			suffix := fmt.Sprintf("%0*d%s", r.Digits, r.First, r.Extension)
+			if g.SingleFile && r.Format != Images || r.Format == TextFile {
+				suffix = r.Extension
 			}
-			use(a.SegmentPrefix.Bucket, a.SegmentPrefix.Key+"_00001.ts", g.Group, a.Output)
+			at(r.Segments, suffix, r.Output)
+			at(r.Init, "", r.Output)
+			if len(g.HLS) > 0 {
+				at(r.Playlist, "", r.Output)
+			}
+			if f := r.IFrames; f != nil {
+				at(f.Playlist, "", r.Output)
+				at(f.Init, "", r.Output)
+				if suffix := fmt.Sprintf("%0*d%s", r.Digits, r.First, f.Extension); !g.SingleFile {
+					at(f.Segments, suffix, r.Output)
+				} else {
+					at(f.Segments, f.Extension, r.Output)
+				}
+			}
+			// The tracks of one output share a file of Smooth Streaming.
+			if file := fmt.Sprint(r.Output) + r.SmoothFile.URI(); !files[file] {
+				files[file] = true
+				at(r.SmoothFile, "", r.Output)
+			}
 		}
 	}
 	return found

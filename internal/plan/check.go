@@ -24,10 +24,15 @@ type Refusal struct {
 
 func (r Refusal) String() string { return r.Path + ": " + r.Reason }
 
+// MaxEngineBuild bounds Capabilities.EngineBuild.
+const MaxEngineBuild = 8 << 10
+
 // Capabilities is what the installed encoder and the store can do, in neutral words. The zero value can do nothing.
 type Capabilities struct {
 	// Engine names the encoder's version, recorded with each job.
 	Engine string `json:"engine"`
+	// EngineBuild says how the encoder was built and what it is linked to, recorded with each job: at most MaxEngineBuild bytes of text.
+	EngineBuild string `json:"engineBuild,omitempty"`
 	// Encoders are the codecs that can be written.
 	Encoders []media.Codec `json:"encoders"`
 	// StillPictures says that JPEG can be written.

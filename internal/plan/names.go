@@ -119,6 +119,8 @@ type variables struct {
 const (
 	destinationNames = " dt d t fn "
 	modifierNames    = " dt d t fn rv ra rc w h f ex "
+	// In a DASH ISO group, the number and the start time of a segment too, each once.
+	dashModifierNames = modifierNames + "Number Bandwidth Time "
 )
 
 // expand replaces the format identifiers of s: $dt$, $h%04$, and $$ for a dollar. One that the setting does not know, or a dollar without
@@ -142,6 +144,11 @@ func (v variables) expand(s, allowed string) (string, error) {
 		if name == "" {
 			b.WriteByte('$')
 			continue
+		}
+		if strings.HasPrefix(name, "Number") || name == "Time" {
+			if strings.ContainsAny(b.String(), numberOpen+timeMark) {
+				return "", fmt.Errorf("$Number$ or $Time$ stands there a second time")
+			}
 		}
 		value, err := v.value(name, allowed)
 		if err != nil {
@@ -181,11 +188,25 @@ func (v variables) value(identifier, allowed string) (string, error) {
 		return number(v.height)
 	case "f":
 		return number(int(v.frameRate))
+	case "Bandwidth":
+		return number(v.videoBitrate + v.audioBitrate)
+	case "Number":
+		width := 1
+		if padded {
+			w, err := strconv.Atoi(padding)
+			if err != nil || w < 1 || w > maxPadding {
+				return number(0) // says what is wrong
+			}
+			width = w
+		}
+		return numberOpen + strconv.Itoa(width) + numberClose, nil
 	}
 	if padded {
 		return "", unknown
 	}
 	switch name {
+	case "Time":
+		return timeMark, nil
 	case "fn":
 		return v.inputStem, nil
 	case "ex":

@@ -16,8 +16,11 @@ type Plan struct {
 	Source     Source
 	Renditions []Rendition
 	Files      []File
-	HLS        []HLSGroup
+	Streams    []StreamGroup
 	Captures   []Capture
+	// Captions are the files of captions beside the film, and Sidecars what is made of them in file groups.
+	Captions []Captions `json:",omitempty"`
+	Sidecars []Sidecar  `json:",omitempty"`
 	// Groups has an entry for each output group of the job, in its order, to report what was made.
 	Groups []Group
 	// Duration of the source, 0 when it is not known.
@@ -27,6 +30,8 @@ type Plan struct {
 // Location is an object in a store.
 type Location struct {
 	Bucket, Key string
+	// ContentEncoding is how an output is compressed, such as gzip; "" for not at all.
+	ContentEncoding string
 	// Storage is how an output is kept there; nil for what the store does by default.
 	Storage *Storage
 }
@@ -87,17 +92,19 @@ type Picture struct {
 // RateControl is how bits are spent.
 type RateControl int
 
-// The rate controls of H.264.
+// The rate controls.
 const (
 	CBR  RateControl = iota + 1 // constant bitrate
 	VBR                         // variable around an average, below a maximum
 	QVBR                        // constant quality, below a maximum
 )
 
-// Video is an H.264 encoding (ISO/IEC 14496-10).
+// Video is an encoding of pictures.
 type Video struct {
+	Codec media.Codec // AVC, HEVC or AV1
 	Picture
-	Profile       string // baseline, main, high, high10, high422
+	Profile       string // AVC: baseline, main, high, high10, high422; HEVC: main, main10, main422-10; AV1: main
+	HighTier      bool   // HEVC
 	Level         string // such as 4.1; "" for automatic
 	BitDepth      int    // 8 or 10
 	Chroma        int    // 420 or 422
@@ -127,20 +134,49 @@ type Video struct {
 	FlickerAQ             bool // spends more on the pictures before a key frame, so that it does not show
 	Softness              int  // 0 flat matrices, 1 or 16 those of JVT
 	IgnoreColor           bool // leave color metadata out of the stream
+	// HEVC alone: what the loop filters leave out, whether pictures say their temporal layer, coding tree blocks of 32 × 32 at most, and motion vectors that are not
+	// predicted from other pictures.
+	NoDeblocking, NoSAO, TemporalLayers, SmallTreeBlocks, NoTemporalMVP bool
+	// FilmGrain, of AV1 alone, takes grain out before encoding and lets the decoder put it back.
+	FilmGrain bool
 	// SegmentLength asks for a key frame at every multiple of this length besides KeyFrameInterval, so that segments of all
 	// renditions begin on the same frame; 0 for none.
 	SegmentLength time.Duration
 }
 
-// Audio is an AAC-LC encoding (ISO/IEC 14496-3).
+// Audio is an encoding of sound.
 type Audio struct {
+	Codec      media.Codec   // AAC (AAC-LC), AC3 or EAC3
 	Sources    []AudioSource // more than one: their channels are joined in order
 	Bitrate    int           // bit/s
 	VBRQuality int           // 0: constant bitrate; 1 low to 4 high
 	SampleRate int           // Hz
-	Channels   int
-	Language   string // ISO 639-2; "" when not known
+	Channels   int           // 1, 2, 5 (3/2 without LFE) or 6 (3/2 with LFE)
+	Language   string        // ISO 639-2; "" when not known
+
+	// AC-3 and E-AC-3 alone. What is zero is left to the encoder.
+	DialogueLevel int // dialnorm, 1 to 31: decibels below full scale
+	// Service is the bit stream mode, in the API's words such as COMMENTARY; "" for complete main.
+	Service string
+	// LFEFilter limits the LFE channel to 120 Hz; DCFilter takes out what does not swing.
+	LFEFilter, DCFilter bool
+	Attenuate           bool // the surround channels by 3 dB
+	// DolbySurround and SurroundEX say whether channels are matrixed: 0 not indicated, 1 no, 2 yes.
+	DolbySurround, SurroundEX int
+	Downmix                   int // to stereo: one of Downmix…, 0 not indicated
+	// MixLevels are factors for the downmix: Lt/Rt center and surround, Lo/Ro center and surround; 0 for the default.
+	MixLevels [4]float64
 }
+
+// The preferred ways of mixing down to stereo, as the bit stream information of E-AC-3 counts them.
+const (
+	DownmixLtRt = iota + 1
+	DownmixLoRo
+	DownmixDPL2
+)
+
+// Muted is the mix level that mutes.
+const Muted = -1
 
 // AudioSource is one audio stream of the source.
 type AudioSource struct {
@@ -156,6 +192,9 @@ type Frames struct {
 	Picture
 	MaxCaptures int // at most so many
 	Quality     int // 1 to 100
+	// Columns and Rows are how many pictures are laid out on one, from left to right and top to bottom; 0 leaves each one for itself. What is left of
+	// the last one stays black.
+	Columns, Rows int
 }
 
 // File is a progressive MP4 (ISO/IEC 14496-12 and -14), moov before mdat.
@@ -182,22 +221,7 @@ type Capture struct {
 	Group, Output int
 }
 
-// HLSGroup is an Apple HLS output group (RFC 8216) with MPEG-TS segments.
-type HLSGroup struct {
-	Master             Location // the multivariant playlist
-	SegmentLength      time.Duration
-	MinSegmentLength   time.Duration // a last segment shorter than this is joined to the one before
-	IntegerDurations   bool          // EXTINF in whole seconds
-	CodecsInMaster     bool          // CODECS as RFC 6381 (false: as RFC 4281)
-	ResolutionInMaster bool
-	AllowCache         bool // false: EXT-X-ALLOW-CACHE:NO
-	NoManifests        bool // outputSelection SEGMENTS_ONLY
-	Variants           []HLSVariant
-	AudioGroups        []HLSAudio
-	Group              int
-}
-
-// TransportStream is how a variant's MPEG-TS (ISO/IEC 13818-1) is laid out.
+// TransportStream is how an MPEG-TS (ISO/IEC 13818-1) is laid out.
 type TransportStream struct {
 	ProgramNumber, TransportStreamID int
 	PMTPID, VideoPID, PCRPID         int
@@ -206,35 +230,9 @@ type TransportStream struct {
 	AudioFramesPerPES                int
 }
 
-// HLSVariant is one EXT-X-STREAM-INF and its media playlist.
-type HLSVariant struct {
-	Playlist      Location
-	SegmentPrefix Location // key before _00001.ts
-	Video         string   // rendition id
-	Audio         []string // muxed with the video; empty when all sound is in audio groups
-	AudioGroup    string   // GROUP-ID, "" for none
-	TS            TransportStream
-	Output        int
-	FrameRate     media.Rational
-}
-
-// HLSAudio is one EXT-X-MEDIA of TYPE=AUDIO and its media playlist.
-type HLSAudio struct {
-	Playlist            Location
-	SegmentPrefix       Location
-	Audio               string // rendition id
-	GroupID, Name       string
-	Language            string // RFC 5646, "" when not known
-	Default, AutoSelect bool
-	// Variant says that the track is also a variant of its own (AUDIO_ONLY_VARIANT_STREAM).
-	Variant bool
-	TS      TransportStream
-	Output  int
-}
-
 // Group says of an output group of the job what its outputs are, to report them when they are made.
 type Group struct {
-	Type    string // FILE_GROUP, HLS_GROUP
+	Type    string // FILE_GROUP, HLS_GROUP, CMAF_GROUP, DASH_ISO_GROUP, MS_SMOOTH_GROUP
 	Outputs []Output
 	// Playlists are the manifests of the group, the multivariant one first.
 	Playlists []string

@@ -18,7 +18,7 @@ import (
 )
 
 // everything is an encoder that lacks nothing.
-var everything = Capabilities{Encoders: []media.Codec{media.AVC, media.AAC}, StillPictures: true, Deinterlace: true, KeyRegion: "us-east-1", Storage: StorageCapabilities{
+var everything = Capabilities{Encoders: []media.Codec{media.AVC, media.HEVC, media.AV1, media.AAC, media.AC3, media.EAC3}, StillPictures: true, Deinterlace: true, KeyRegion: "us-east-1", Storage: StorageCapabilities{
 	Encryptions: []Encryption{StoreKeys, ServiceKey}, ACLs: types.S3ObjectCannedAcl("").Values(), Classes: types.S3StorageClass("").Values(), Region: "us-east-1",
 }}
 
@@ -88,8 +88,8 @@ func TestEncodeOnce(t *testing.T) {
 	if got := p.Renditions[0].Video.SegmentLength; got != 6*time.Second {
 		t.Errorf("the shared encoding has key frames each %v, want 6s", got)
 	}
-	if p.Files[0].Video != "v0" || p.HLS[0].Variants[0].Video != "v0" || p.HLS[0].Variants[1].Video != "v1" || p.HLS[0].Variants[1].Audio[0] != "a0" {
-		t.Errorf("packages: %+v %+v", p.Files, p.HLS)
+	if r := p.Streams[0].Representations; p.Files[0].Video != "v0" || r[0].Video != "v0" || r[1].Video != "v1" || r[1].Audio[0] != "a0" {
+		t.Errorf("packages: %+v %+v", p.Files, p.Streams)
 	}
 }
 
@@ -102,8 +102,8 @@ func TestNames(t *testing.T) {
 	   {"nameModifier":"_t","containerSettings":{"container":"RAW"},"videoDescription":{"codecSettings":{"codec":"FRAME_CAPTURE","frameCaptureSettings":{"framerateNumerator":1,"framerateDenominator":5}}}}]},
 	 {"outputGroupSettings":{"type":"HLS_GROUP_SETTINGS","hlsGroupSettings":{"destination":"s3://out/h/main","minSegmentLength":0}},"outputs":[
 	   {"nameModifier":"_v","outputSettings":{"hlsSettings":{"segmentModifier":"-s"}},"containerSettings":{"container":"M3U8"},"videoDescription":`+video+`}]}]}`, film())
-	got := []string{p.Files[0].Key, p.Files[1].Key, p.Captures[0].Prefix, p.Captures[0].Extension, p.HLS[0].Master.Key, p.HLS[0].Variants[0].Playlist.Key, p.HLS[0].Variants[0].SegmentPrefix.Key}
-	want := []string{"a/film_1280.mp4", "a/film_a.m4a", "a/film_t.", ".jpg", "h/main.m3u8", "h/main_v.m3u8", "h/main_v-s"}
+	got := []string{p.Files[0].Key, p.Files[1].Key, p.Captures[0].Prefix, p.Captures[0].Extension, p.Streams[0].HLS[0].Key, p.Streams[0].Representations[0].Playlist.Key, p.Streams[0].Representations[0].Segments.Key}
+	want := []string{"a/film_1280.mp4", "a/film_a.m4a", "a/film_t.", ".jpg", "h/main.m3u8", "h/main_v.m3u8", "h/main_v-s_"}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("keys (-want +got):\n%s", d)
 	}
@@ -267,15 +267,14 @@ func TestCheck(t *testing.T) {
 
 		{"multi-pass", h(`"rateControlMode":"QVBR","maxBitrate":1000,"qualityTuningLevel":"MULTI_PASS_HQ"`), "", v0 + "/codecSettings/h264Settings/qualityTuningLevel"},
 		{"interlaced", h(`"bitrate":1000,"interlaceMode":"TOP_FIELD"`), "", v0 + "/codecSettings/h264Settings/interlaceMode"},
-		{"HEVC", fileJob(out(`{"codecSettings":{"codec":"H_265"}}`)), "", v0 + "/codecSettings/codec"},
+		{"HEVC without a rate", fileJob(out(`{"codecSettings":{"codec":"H_265"}}`)), v0 + "/codecSettings/h265Settings", ""},
 		{"an input with credentials", strings.Replace(fileJob(out(video)), "s3://in/film.mov", "https://me:pw@host/film.mov", 1), "/inputs/0/fileInput", ""},
 		{"an input of another scheme", strings.Replace(fileJob(out(video)), "s3://in/film.mov", "ftp://host/film.mov", 1), "/inputs/0/fileInput", ""},
 		{"nowhere to write", strings.Replace(strings.Replace(fileJob(out(video)), "s3://in/film.mov", "https://host/film.mov", 1), `"destination":"s3://out/x/"`, "", 1), "/outputGroups/0/outputGroupSettings/fileGroupSettings", ""},
 		{"HE-AAC", fileJob(`{"containerSettings":` + mp4 + `,"audioDescriptions":[` + strings.Replace(aac, `"bitrate"`, `"codecProfile":"HEV1","bitrate"`, 1) + `]}`), "", "/outputGroups/0/outputs/0/audioDescriptions/0/codecSettings/aacSettings/codecProfile"},
 		{"a preset that nobody looked up", fileJob(`{"preset":"System-X"}`), "/outputGroups/0/outputs/0", ""},
-		{"DASH", `{"inputs":[{"fileInput":"s3://a/b"}],"outputGroups":[{"outputGroupSettings":{"type":"DASH_ISO_GROUP_SETTINGS","dashIsoGroupSettings":{}},"outputs":[{"containerSettings":{"container":"MPD"},"videoDescription":` + video + `}]}]}`, "", "/outputGroups/0/outputGroupSettings/dashIsoGroupSettings"},
 		{"crop is not in the table", fileJob(out(`{"crop":{"x":0,"y":0,"width":10,"height":10},"codecSettings":` + h264 + `}`)), "", v0 + "/crop"},
-		{"encryption", hlsJob(`,"encryption":{"type":"STATIC_KEY","staticKeyProvider":{"staticKeyValue":"00112233445566778899aabbccddeeff","url":"https://k"}}`, `{"containerSettings":{"container":"M3U8"},"nameModifier":"_v","videoDescription":`+video+`}`), "", "/outputGroups/0/outputGroupSettings/hlsGroupSettings/encryption"},
+		{"encryption", hlsJob(`,"encryption":{"type":"STATIC_KEY","staticKeyProvider":{"staticKeyValue":"00112233445566778899aabbccddeeff","url":"https://k"}}`, `{"containerSettings":{"container":"M3U8"},"nameModifier":"_v","videoDescription":`+video+`}`), "/outputGroups/0/outputGroupSettings/hlsGroupSettings/encryption", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -381,28 +380,28 @@ func TestHLSAudioGroups(t *testing.T) {
 	t.Run("the silent variant takes the first group", func(t *testing.T) {
 		t.Parallel()
 		p := mustPlan(t, hlsJob(``, fmt.Sprintf(variant, ``), sound("_a", `"audioGroupId":"g"`)), film())
-		if g := p.HLS[0]; g.Variants[0].AudioGroup != "g" || g.AudioGroups[0].Variant || !g.AudioGroups[0].Default || g.AudioGroups[0].Name != "eng" {
-			t.Errorf("got %+v", g)
+		if r := p.Streams[0].Representations; r[0].AudioGroup != "g" || r[1].Variant || !r[1].Default || r[1].Name != "eng" {
+			t.Errorf("got %+v", r)
 		}
 	})
 	t.Run("a group that no output makes is none", func(t *testing.T) {
 		t.Parallel()
 		p := mustPlan(t, hlsJob(``, fmt.Sprintf(variant, `,"audioDescriptions":[`+aac+`],"outputSettings":{"hlsSettings":{"audioRenditionSets":"program_audio"}}`)), film())
-		if g := p.HLS[0].Variants[0].AudioGroup; g != "" {
+		if g := p.Streams[0].Representations[0].AudioGroup; g != "" {
 			t.Errorf("got %q", g)
 		}
 	})
 	t.Run("sound that nobody refers to is a variant", func(t *testing.T) {
 		t.Parallel()
 		p := mustPlan(t, hlsJob(``, sound("_a", ``)), film())
-		if !p.HLS[0].AudioGroups[0].Variant {
-			t.Errorf("got %+v", p.HLS[0].AudioGroups[0])
+		if r := p.Streams[0].Representations[0]; !r.Variant {
+			t.Errorf("got %+v", r)
 		}
 	})
 	t.Run("names differ in a group", func(t *testing.T) {
 		t.Parallel()
 		p := mustPlan(t, hlsJob(``, fmt.Sprintf(variant, ``), sound("_a", ``), sound("_b", `"audioTrackType":"ALTERNATE_AUDIO_NOT_AUTO_SELECT"`)), film())
-		a, b := p.HLS[0].AudioGroups[0], p.HLS[0].AudioGroups[1]
+		a, b := p.Streams[0].Representations[1], p.Streams[0].Representations[2]
 		if a.Name == b.Name || b.Default || b.AutoSelect {
 			t.Errorf("got %+v, %+v", a, b)
 		}

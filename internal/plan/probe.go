@@ -68,6 +68,7 @@ type Stream struct {
 	Attached  bool   // a cover picture, not video
 
 	// Video.
+	FourCC            string // of the sample entry or chunk; "" where the container has none
 	Width, Height     int
 	SampleAspectRatio media.Rational
 	FrameRate         media.Rational

@@ -51,6 +51,7 @@ func (c *checker) job() {
 	for i := range s.OutputGroups {
 		c.group(fmt.Sprintf("/outputGroups/%d", i), &s.OutputGroups[i])
 	}
+	c.timeline()
 	if len(c.invalid) == 0 && len(c.notOffered) == 0 {
 		c.collisions()
 	}
@@ -69,6 +70,7 @@ func (c *checker) input(i int) {
 		}
 	}
 	c.decryption(path+"/decryptionSettings", in)
+	c.captionSelectors(path, in)
 	for name, sel := range in.AudioSelectors {
 		p := path + "/audioSelectors/" + mediaconvert.Token(name)
 		byLanguage := sel.SelectorType == types.AudioSelectorTypeLanguageCode
@@ -102,32 +104,25 @@ func (c *checker) group(path string, g *types.OutputGroup) {
 		return
 	}
 	p := path + "/outputGroupSettings"
-	switch s.Type {
-	case "":
+	kind := kindOf(s)
+	switch {
+	case s.Type == "":
 		c.missing(p, "type")
 		return
-	case types.OutputGroupTypeFileGroupSettings:
+	case s.Type == types.OutputGroupTypeFileGroupSettings:
 		if s.FileGroupSettings == nil {
 			c.missing(p, "fileGroupSettings")
+			return
 		}
-		if s.HlsGroupSettings != nil {
-			c.bad(p+"/hlsGroupSettings", "does not go with type FILE_GROUP_SETTINGS")
+	case newPackaging(s) == nil:
+		if kind != 0 {
+			c.missing(p, memberOf(kind))
 		}
-	case types.OutputGroupTypeHlsGroupSettings:
-		if s.HlsGroupSettings == nil {
-			c.missing(p, "hlsGroupSettings")
-		} else if s.HlsGroupSettings.MinSegmentLength == nil {
-			c.missing(p+"/hlsGroupSettings", "minSegmentLength")
-		}
-		if s.FileGroupSettings != nil {
-			c.bad(p+"/fileGroupSettings", "does not go with type HLS_GROUP_SETTINGS")
-		}
-	default:
-		return // refused as not offered by the table
+		return // a type that is not known is refused as not offered by the table
 	}
 	member := p + "/fileGroupSettings"
-	if s.HlsGroupSettings != nil {
-		member = p + "/hlsGroupSettings"
+	if kind != 0 {
+		member = p + "/" + memberOf(kind)
 	}
 	switch dest := groupDestination(g); {
 	case dest != "":
@@ -144,32 +139,43 @@ func (c *checker) group(path string, g *types.OutputGroup) {
 	for i := range g.Outputs {
 		c.output(fmt.Sprintf("%s/outputs/%d", path, i), s, &g.Outputs[i], len(g.Outputs))
 	}
+	if kind != 0 {
+		c.streaming(path, member, newPackaging(s), g)
+		c.encryption(member, kind, s, g.Outputs)
+	}
+}
+
+// containers are those that the outputs of each kind of group are in.
+var containers = map[GroupKind]types.ContainerType{
+	AppleHLS: types.ContainerTypeM3u8, CMAF: types.ContainerTypeCmfc, DASH: types.ContainerTypeMpd, Smooth: types.ContainerTypeIsmv,
 }
 
 func (c *checker) output(path string, g *types.OutputGroupSettings, o *types.Output, siblings int) {
-	hls := g.Type == types.OutputGroupTypeHlsGroupSettings
+	kind := kindOf(g)
 	if o.ContainerSettings == nil {
 		c.missing(path, "containerSettings")
 		return
 	}
-	if err := c.nameModifier(o, hls); err != nil {
+	if err := c.nameModifier(o, kind); err != nil {
 		c.bad(path+"/nameModifier", "%v", err)
 	}
 	if ext := aws.ToString(o.Extension); strings.ContainsFunc(ext, func(r rune) bool { return r < 0x20 || r == '/' || r == 0x7f }) {
 		c.bad(path+"/extension", "%q holds a slash or a control character", ext)
+	} else if ext != "" && kind != 0 && kind != AppleHLS {
+		c.lack(path+"/extension", "the extensions of segments are those of the group")
 	}
 	container := o.ContainerSettings.Container
 	cp := path + "/containerSettings"
 	codec := videoCodec(o)
-	switch {
+	switch own := containers[kind]; {
 	case container == "":
 		c.missing(cp, "container")
-	case hls && container != types.ContainerTypeM3u8:
-		c.bad(cp+"/container", "%s does not go with an Apple HLS output group; allowed: M3U8", container)
-	case !hls && container == types.ContainerTypeM3u8:
-		c.bad(cp+"/container", "M3U8 goes with an Apple HLS output group alone")
-	case container == types.ContainerTypeRaw && codec != types.VideoCodecFrameCapture:
-		c.lack(cp+"/container", "RAW is carried out for FRAME_CAPTURE alone")
+	case kind != 0 && container != own:
+		c.bad(cp+"/container", "%s does not go with a group of kind %s; allowed: %s", container, kind, own)
+	case kind == 0 && (container == types.ContainerTypeM3u8 || container == types.ContainerTypeCmfc || container == types.ContainerTypeMpd || container == types.ContainerTypeIsmv):
+		c.bad(cp+"/container", "%s goes with a group of segments alone", container)
+	case container == types.ContainerTypeRaw && codec != types.VideoCodecFrameCapture && !isCaptions(o):
+		c.lack(cp+"/container", "RAW is carried out for FRAME_CAPTURE and captions alone")
 	case container != types.ContainerTypeRaw && codec == types.VideoCodecFrameCapture:
 		c.bad(cp+"/container", "%s does not hold FRAME_CAPTURE; allowed: RAW", container)
 	}
@@ -179,28 +185,33 @@ func (c *checker) output(path string, g *types.OutputGroupSettings, o *types.Out
 	if o.VideoDescription == nil && len(o.AudioDescriptions) == 0 && len(o.CaptionDescriptions) == 0 {
 		c.bad(path, "Should match any schema: videoDescription is a required property | %s: audioDescriptions is a required property", path)
 	}
-	if hls {
+	if kind == AppleHLS {
 		if siblings > 1 && aws.ToString(o.NameModifier) == "" {
 			c.missing(path, "nameModifier")
 		}
 		c.hlsOutput(path, o)
 	}
 	if o.VideoDescription != nil {
-		c.video(path+"/videoDescription", o.VideoDescription, hls)
+		c.video(path+"/videoDescription", o.VideoDescription, kind != 0)
 	}
 	for i := range o.AudioDescriptions {
 		c.audio(fmt.Sprintf("%s/audioDescriptions/%d", path, i), &o.AudioDescriptions[i])
 	}
+	c.captions(path, kind, o)
 }
 
-func (c *checker) nameModifier(o *types.Output, hls bool) error {
+func (c *checker) nameModifier(o *types.Output, kind GroupKind) error {
 	m := aws.ToString(o.NameModifier)
 	for _, r := range m {
 		if r < 0x20 || r == 0x7f {
 			return fmt.Errorf("%q holds a control character", m)
 		}
 	}
-	_, err := variables{}.expand(m, modifierNames)
+	allowed := modifierNames
+	if kind == DASH {
+		allowed = dashModifierNames
+	}
+	_, err := variables{}.expand(m, allowed)
 	return err
 }
 
@@ -216,14 +227,8 @@ func (c *checker) hlsOutput(path string, o *types.Output) {
 	if strings.ContainsFunc(aws.ToString(h.SegmentModifier), func(r rune) bool { return r < 0x20 || r == 0x7f }) {
 		c.bad(p+"/segmentModifier", "%q holds a control character", *h.SegmentModifier)
 	}
-	if strings.Contains(aws.ToString(h.AudioRenditionSets), ",") {
-		c.lack(p+"/audioRenditionSets", "more than one audio rendition set for a variant is not carried out")
-	}
-	if o.VideoDescription == nil && len(o.AudioDescriptions) > 1 {
-		c.bad(path+"/audioDescriptions", "Should have at most 1 items in an output of sound alone")
-	}
-	if strings.ContainsAny(aws.ToString(h.AudioGroupId), "\"\r\n") {
-		c.bad(p+"/audioGroupId", "%q holds a quotation mark or a line break", *h.AudioGroupId)
+	if strings.ContainsAny(aws.ToString(h.AudioGroupId), "\"\r\n,") {
+		c.bad(p+"/audioGroupId", "%q holds a quotation mark, a comma or a line break", *h.AudioGroupId)
 	}
 	if m := o.ContainerSettings.M3u8Settings; m != nil {
 		c.pids(path+"/containerSettings/m3u8Settings", m)
@@ -245,6 +250,9 @@ func (c *checker) pids(path string, m *types.M3u8Settings) {
 	}
 	use("pmtPid", m.PmtPid)
 	use("videoPid", m.VideoPid)
+	if m.TimedMetadata == types.TimedMetadataPassthrough {
+		use("timedMetadataPid", m.TimedMetadataPid)
+	}
 	for i := range m.AudioPids {
 		use(fmt.Sprintf("audioPids/%d", i), &m.AudioPids[i])
 	}
@@ -287,6 +295,30 @@ func (c *checker) video(path string, v *types.VideoDescription, hls bool) {
 			h = &types.H264Settings{}
 		}
 		c.h264(p+"/h264Settings", h, hls)
+	case types.VideoCodecH265:
+		if !c.caps.encodes(media.HEVC) {
+			c.lack(p+"/codec", "the encoder lacks H.265")
+		}
+		h := cs.H265Settings
+		if h == nil {
+			h = &types.H265Settings{}
+		}
+		c.h265(p+"/h265Settings", h, hls)
+	case types.VideoCodecAv1:
+		if !c.caps.encodes(media.AV1) {
+			c.lack(p+"/codec", "the encoder lacks AV1")
+		}
+		if s := cs.Av1Settings; s != nil {
+			if s.FramerateControl == types.Av1FramerateControlSpecified {
+				c.both(p+"/av1Settings", "framerateControl is SPECIFIED", "framerateNumerator", s.FramerateNumerator, "framerateDenominator", s.FramerateDenominator)
+			}
+			if s.GopSize != nil && *s.GopSize != float64(int64(*s.GopSize)) {
+				c.bad(p+"/av1Settings/gopSize", "%v is not a whole number of frames", *s.GopSize)
+			}
+			if s.Slices != nil && !slices.Contains([]int32{1, 2, 4, 8, 16, 32}, *s.Slices) {
+				c.bad(p+"/av1Settings/slices", "%d is not allowed; allowed: 1, 2, 4, 8, 16, 32", *s.Slices)
+			}
+		}
 	case types.VideoCodecFrameCapture:
 		if !c.caps.StillPictures {
 			c.lack(p+"/codec", "the encoder lacks JPEG")
@@ -297,24 +329,62 @@ func (c *checker) video(path string, v *types.VideoDescription, hls bool) {
 	}
 }
 
-func (c *checker) h264(path string, h *types.H264Settings, hls bool) {
+// rateControl judges the members of rate control that H.264 and H.265 share.
+func (c *checker) rateControl(path, mode string, bitrate, most *int32) {
 	const incompatible = "You set Rate control mode to %s but the settings values for Bitrate and Max bitrate aren't compatible with %[1]s. When you use %[1]s, you must specify a value for Bitrate%s. Adjust your job settings and then resubmit your job."
-	switch mode := rateControlMode(h); mode {
-	case types.H264RateControlModeCbr:
-		if h.Bitrate == nil || h.MaxBitrate != nil {
+	switch mode {
+	case "CBR":
+		if bitrate == nil || most != nil {
 			c.bad(path, incompatible, mode, " and you must not specify a value for Max bitrate")
 		}
-	case types.H264RateControlModeVbr:
-		if h.Bitrate == nil {
+	case "VBR":
+		if bitrate == nil {
 			c.bad(path, incompatible, mode, "")
-		} else if h.MaxBitrate != nil && *h.MaxBitrate < *h.Bitrate {
-			c.bad(path+"/maxBitrate", "Should be greater than or equal to %d, the bitrate", *h.Bitrate)
+		} else if most != nil && *most < *bitrate {
+			c.bad(path+"/maxBitrate", "Should be greater than or equal to %d, the bitrate", *bitrate)
 		}
-	case types.H264RateControlModeQvbr:
+	case "QVBR":
 		// maxBitrate is required by a rule of the service, but for automated ABR.
 	default:
 		c.missing(path, "rateControlMode")
 	}
+}
+
+// groupOfPictures judges the members of key frames that H.264 and H.265 share.
+func (c *checker) groupOfPictures(path string, cadence *int32, size *float64, units string, segmented bool) {
+	if segmented && cadence != nil && *cadence == 0 {
+		c.bad(path+"/gopClosedCadence", "Should be greater than or equal to 1 in a segmented output")
+	}
+	if size != nil && *size <= 0 && units != "AUTO" {
+		c.bad(path+"/gopSize", "Should be greater than 0")
+	}
+	if units == "FRAMES" && size != nil && *size != float64(int64(*size)) {
+		c.bad(path+"/gopSize", "%v is not a whole number of frames", *size)
+	}
+}
+
+func (c *checker) h265(path string, h *types.H265Settings, segmented bool) {
+	c.rateControl(path, string(hevcRateControl(h)), h.Bitrate, h.MaxBitrate)
+	if h.QvbrSettings != nil && hevcRateControl(h) != types.H265RateControlModeQvbr {
+		c.bad(path+"/qvbrSettings", "goes with rateControlMode QVBR alone")
+	}
+	if h.FramerateControl == types.H265FramerateControlSpecified {
+		c.both(path, "framerateControl is SPECIFIED", "framerateNumerator", h.FramerateNumerator, "framerateDenominator", h.FramerateDenominator)
+	}
+	if h.ParControl == types.H265ParControlSpecified {
+		c.both(path, "parControl is SPECIFIED", "parNumerator", h.ParNumerator, "parDenominator", h.ParDenominator)
+	}
+	c.groupOfPictures(path, h.GopClosedCadence, h.GopSize, string(h.GopSizeUnits), segmented)
+	if h.FlickerAdaptiveQuantization == types.H265FlickerAdaptiveQuantizationEnabled && h.AdaptiveQuantization == types.H265AdaptiveQuantizationOff {
+		c.bad(path+"/flickerAdaptiveQuantization", "ENABLED needs adaptiveQuantization other than OFF")
+	}
+	if tier := string(h.CodecProfile); strings.HasSuffix(tier, "_HIGH") && h.CodecLevel != "" && h.CodecLevel < types.H265CodecLevelLevel4 && h.CodecLevel != types.H265CodecLevelAuto {
+		c.bad(path+"/codecProfile", "the high tier begins at level 4 (ITU-T H.265 table A.8); codecLevel is %s", h.CodecLevel)
+	}
+}
+
+func (c *checker) h264(path string, h *types.H264Settings, hls bool) {
+	c.rateControl(path, string(rateControlMode(h)), h.Bitrate, h.MaxBitrate)
 	if h.QvbrSettings != nil && rateControlMode(h) != types.H264RateControlModeQvbr {
 		c.bad(path+"/qvbrSettings", "goes with rateControlMode QVBR alone")
 	}
@@ -327,15 +397,7 @@ func (c *checker) h264(path string, h *types.H264Settings, hls bool) {
 	if h.CodecProfile == types.H264CodecProfileBaseline && h.EntropyEncoding == types.H264EntropyEncodingCabac {
 		c.bad(path+"/entropyEncoding", "CABAC needs codecProfile MAIN or HIGH; allowed with BASELINE: CAVLC")
 	}
-	if hls && h.GopClosedCadence != nil && *h.GopClosedCadence == 0 {
-		c.bad(path+"/gopClosedCadence", "Should be greater than or equal to 1 in a segmented output")
-	}
-	if h.GopSize != nil && *h.GopSize <= 0 && h.GopSizeUnits != types.H264GopSizeUnitsAuto {
-		c.bad(path+"/gopSize", "Should be greater than 0")
-	}
-	if h.GopSizeUnits == types.H264GopSizeUnitsFrames && h.GopSize != nil && *h.GopSize != float64(int64(*h.GopSize)) {
-		c.bad(path+"/gopSize", "%v is not a whole number of frames", *h.GopSize)
-	}
+	c.groupOfPictures(path, h.GopClosedCadence, h.GopSize, string(h.GopSizeUnits), hls)
 }
 
 func (c *checker) both(path, why, nameA string, a *int32, nameB string, b *int32) {
@@ -386,6 +448,48 @@ func (c *checker) audio(path string, a *types.AudioDescription) {
 		if s.RateControlMode == types.AacRateControlModeVbr && s.VbrQuality == "" {
 			c.missing(p, "vbrQuality")
 		}
+	case types.AudioCodecAc3:
+		if !c.caps.encodes(media.AC3) {
+			c.lack(p+"/codec", "the encoder lacks AC-3")
+		}
+		if s := a.CodecSettings.Ac3Settings; s != nil {
+			c.service(p+"/ac3Settings", string(s.BitstreamMode), string(s.CodingMode))
+		}
+	case types.AudioCodecEac3:
+		if !c.caps.encodes(media.EAC3) {
+			c.lack(p+"/codec", "the encoder lacks E-AC-3")
+		}
+		if s := a.CodecSettings.Eac3Settings; s != nil {
+			c.service(p+"/eac3Settings", string(s.BitstreamMode), string(s.CodingMode))
+			levels := []float64{3, 1.5, 0, -1.5, -3, -4.5, -6, -60}
+			for _, m := range []struct {
+				member  string
+				value   *float64
+				allowed []float64
+			}{
+				{"loRoCenterMixLevel", s.LoRoCenterMixLevel, levels},
+				{"loRoSurroundMixLevel", s.LoRoSurroundMixLevel, levels[3:]},
+				{"ltRtCenterMixLevel", s.LtRtCenterMixLevel, levels},
+				{"ltRtSurroundMixLevel", s.LtRtSurroundMixLevel, levels[3:]},
+			} {
+				if m.value != nil && !slices.Contains(m.allowed, *m.value) {
+					c.bad(p+"/eac3Settings/"+m.member, "%v is not allowed; allowed: %s", *m.value, strings.Trim(fmt.Sprint(m.allowed), "[]"))
+				}
+			}
+		}
+	}
+}
+
+// service judges the bit stream mode of AC-3 and E-AC-3. (ETSI TS 102 366 table 4.2.)
+func (c *checker) service(path, service, mode string) {
+	if mode == "CODING_MODE_1_0" {
+		return
+	}
+	switch service {
+	case "VOICE_OVER":
+		c.bad(path+"/bitstreamMode", "VOICE_OVER is mono: codingMode must be CODING_MODE_1_0")
+	case "COMMENTARY", "EMERGENCY":
+		c.lack(path+"/bitstreamMode", "the encoder writes %s in mono alone: codingMode must be CODING_MODE_1_0", service)
 	}
 }
 

@@ -54,10 +54,16 @@ func s3Settings(g *types.OutputGroup) *types.S3DestinationSettings {
 	var d *types.DestinationSettings
 	switch s := g.OutputGroupSettings; {
 	case s == nil:
-	case s.FileGroupSettings != nil:
+	case s.Type == types.OutputGroupTypeFileGroupSettings && s.FileGroupSettings != nil:
 		d = s.FileGroupSettings.DestinationSettings
-	case s.HlsGroupSettings != nil:
+	case s.Type == types.OutputGroupTypeHlsGroupSettings && s.HlsGroupSettings != nil:
 		d = s.HlsGroupSettings.DestinationSettings
+	case s.Type == types.OutputGroupTypeCmafGroupSettings && s.CmafGroupSettings != nil:
+		d = s.CmafGroupSettings.DestinationSettings
+	case s.Type == types.OutputGroupTypeDashIsoGroupSettings && s.DashIsoGroupSettings != nil:
+		d = s.DashIsoGroupSettings.DestinationSettings
+	case s.Type == types.OutputGroupTypeMsSmoothGroupSettings && s.MsSmoothGroupSettings != nil:
+		d = s.MsSmoothGroupSettings.DestinationSettings
 	}
 	if d == nil {
 		return nil

@@ -2,9 +2,12 @@ package plan
 
 import (
 	"encoding/base64"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
+
+	"darkroom/internal/media"
 
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
 	"github.com/google/go-cmp/cmp"
@@ -80,10 +83,18 @@ func TestStorageReachesEveryObject(t *testing.T) {
 		`{"nameModifier":"_s","containerSettings":{"container":"M3U8"},"audioDescriptions":[`+aac+`]}`)
 	p := mustPlan(t, file, film())
 	places := map[string]*Storage{"file": p.Files[0].Storage, "capture": p.Captures[0].Storage}
-	h := mustPlan(t, hls, film()).HLS[0]
-	places["multivariant playlist"], places["playlist"], places["segments"] = h.Master.Storage, h.Variants[0].Playlist.Storage, h.Variants[0].SegmentPrefix.Storage
-	places["playlist of sound"], places["segments of sound"] = h.AudioGroups[0].Playlist.Storage, h.AudioGroups[0].SegmentPrefix.Storage
-	for name, text := range map[string]string{"access to files": file, "access to HLS": hls} {
+	groups := map[string]string{"access to files": file, "access to HLS": hls}
+	for prefix, kind := range map[string]GroupKind{"CMAF": CMAF, "DASH": DASH, "Smooth": Smooth} {
+		groups["access to "+prefix] = streamOf(kind, to+`,`+in, h264, audioSettings[media.AAC])
+	}
+	for name, text := range groups {
+		for i, g := range mustPlan(t, text, film()).Streams {
+			for where, l := range locations(&g) {
+				places[fmt.Sprintf("%s: group %d: %s", name, i, where)] = l.Storage
+			}
+		}
+	}
+	for name, text := range groups {
 		a, err := NewAccess(settings(t, text), time.Unix(0, 0))
 		if err != nil {
 			t.Fatal(err)

@@ -22,6 +22,7 @@ const (
 	defaultMaxCaptures     = 10_000_000 // the greatest that the model allows
 	maxDimension           = 8192
 	minDimension           = 32
+	minAV1                 = 64 // of the encoder
 )
 
 // assumedFrameRate is that of an output that follows a source which does not say its own.
@@ -67,64 +68,207 @@ func (b *builder) needVideo(path string) error {
 	return nil
 }
 
-func (b *builder) encodeVideo(d *types.VideoDescription, path string, segment time.Duration) (*Video, error) {
+func (b *builder) encodeVideo(d *types.VideoDescription, path string, timing timing) (*Video, error) {
 	if err := b.needVideo(path); err != nil {
 		return nil, err
 	}
-	h := d.CodecSettings.H264Settings
-	if h == nil {
-		h = &types.H264Settings{}
+	rate, specified := specifiedRate(d)
+	if !specified {
+		rate = b.followRate()
 	}
-	var par media.Rational
-	if h.ParControl == types.H264ParControlSpecified {
-		par = media.Rational{Num: int64(aws.ToInt32(h.ParNumerator)), Den: int64(aws.ToInt32(h.ParDenominator))}
-	}
-	rate := b.followRate()
-	if h.FramerateControl == types.H264FramerateControlSpecified {
-		rate = media.Rational{Num: int64(aws.ToInt32(h.FramerateNumerator)), Den: int64(aws.ToInt32(h.FramerateDenominator))}
-	}
-	pic, err := b.picture(d, par, rate, path)
+	pic, err := b.picture(d, specifiedShape(d), rate, path)
 	if err != nil {
 		return nil, err
 	}
 	v := &Video{
-		Picture:           pic,
-		BitDepth:          8,
-		Chroma:            420,
-		Level:             strings.ReplaceAll(strings.TrimPrefix(string(h.CodecLevel), "LEVEL_"), "_", "."),
-		Effort:            2,
-		SceneChange:       h.SceneChangeDetect != types.H264SceneChangeDetectDisabled,
-		DetectTransitions: h.SceneChangeDetect == types.H264SceneChangeDetectTransitionDetection,
-		ClosedGOP:         h.GopClosedCadence == nil || *h.GopClosedCadence != 0,
-		BFrames:           defaultBFrames,
-		BReference:        h.GopBReference != types.H264GopBReferenceDisabled,
-		DynamicSubGOP:     h.DynamicSubGop != types.H264DynamicSubGopStatic,
-		ReferenceFrames:   defaultReferenceFrames,
-		CABAC:             h.EntropyEncoding != types.H264EntropyEncodingCavlc,
-		Slices:            int(aws.ToInt32(h.Slices)),
-		Softness:          int(aws.ToInt32(h.Softness)),
-		SegmentLength:     segment,
-		IgnoreColor:       d.ColorMetadata == types.ColorMetadataIgnore,
-		BufferSize:        int(aws.ToInt32(h.HrdBufferSize)),
-		InitialBuffer:     int(aws.ToInt32(h.HrdBufferInitialFillPercentage)),
+		Picture:       pic,
+		BitDepth:      8,
+		Chroma:        420,
+		IgnoreColor:   d.ColorMetadata == types.ColorMetadataIgnore,
+		SegmentLength: timing.segment,
 	}
+	switch d.CodecSettings.Codec {
+	case types.VideoCodecH265:
+		v.hevc(d.CodecSettings.H265Settings, timing)
+	case types.VideoCodecAv1:
+		if v.Width < minAV1 || v.Height < minAV1 {
+			return nil, job.Errorf(1040, "The output at %s would be %d x %d; AV1 needs at least %d in each direction. Set width and height.", path, v.Width, v.Height, minAV1)
+		}
+		v.av1(d.CodecSettings.Av1Settings, timing)
+	default:
+		v.avc(d.CodecSettings.H264Settings, timing)
+	}
+	return v, nil
+}
+
+// specifiedRate is the frame rate that an output asks for, false where it follows the source.
+func specifiedRate(d *types.VideoDescription) (media.Rational, bool) {
+	rate := func(n, den *int32) (media.Rational, bool) {
+		r := media.Rational{Num: int64(aws.ToInt32(n)), Den: int64(aws.ToInt32(den))}
+		return r, r.Known()
+	}
+	switch c := d.CodecSettings; {
+	case c == nil:
+	case c.Codec == types.VideoCodecH264 && c.H264Settings != nil && c.H264Settings.FramerateControl == types.H264FramerateControlSpecified:
+		return rate(c.H264Settings.FramerateNumerator, c.H264Settings.FramerateDenominator)
+	case c.Codec == types.VideoCodecH265 && c.H265Settings != nil && c.H265Settings.FramerateControl == types.H265FramerateControlSpecified:
+		return rate(c.H265Settings.FramerateNumerator, c.H265Settings.FramerateDenominator)
+	case c.Codec == types.VideoCodecAv1 && c.Av1Settings != nil && c.Av1Settings.FramerateControl == types.Av1FramerateControlSpecified:
+		return rate(c.Av1Settings.FramerateNumerator, c.Av1Settings.FramerateDenominator)
+	}
+	return media.Rational{}, false
+}
+
+// specifiedShape is the sample aspect ratio that an output asks for, not known where it follows the source.
+func specifiedShape(d *types.VideoDescription) media.Rational {
+	switch c := d.CodecSettings; {
+	case c.Codec == types.VideoCodecH264 && c.H264Settings != nil && c.H264Settings.ParControl == types.H264ParControlSpecified:
+		return media.Rational{Num: int64(aws.ToInt32(c.H264Settings.ParNumerator)), Den: int64(aws.ToInt32(c.H264Settings.ParDenominator))}
+	case c.Codec == types.VideoCodecH265 && c.H265Settings != nil && c.H265Settings.ParControl == types.H265ParControlSpecified:
+		return media.Rational{Num: int64(aws.ToInt32(c.H265Settings.ParNumerator)), Den: int64(aws.ToInt32(c.H265Settings.ParDenominator))}
+	}
+	return media.Rational{}
+}
+
+// avc reads the settings of H.264 (ISO/IEC 14496-10).
+func (v *Video) avc(h *types.H264Settings, timing timing) {
+	if h == nil {
+		h = &types.H264Settings{}
+	}
+	v.Codec = media.AVC
+	v.Level = level(string(h.CodecLevel))
+	v.Effort = 2
+	v.SceneChange = h.SceneChangeDetect != types.H264SceneChangeDetectDisabled
+	v.DetectTransitions = h.SceneChangeDetect == types.H264SceneChangeDetectTransitionDetection
+	v.ClosedGOP = h.GopClosedCadence == nil || *h.GopClosedCadence != 0
+	v.BFrames = number(h.NumberBFramesBetweenReferenceFrames, defaultBFrames)
+	v.BReference = h.GopBReference != types.H264GopBReferenceDisabled
+	v.DynamicSubGOP = h.DynamicSubGop != types.H264DynamicSubGopStatic
+	v.ReferenceFrames = number(h.NumberReferenceFrames, defaultReferenceFrames)
+	v.CABAC = h.EntropyEncoding != types.H264EntropyEncodingCavlc
+	v.Slices = int(aws.ToInt32(h.Slices))
+	v.Softness = int(aws.ToInt32(h.Softness))
+	v.BufferSize = int(aws.ToInt32(h.HrdBufferSize))
+	v.InitialBuffer = int(aws.ToInt32(h.HrdBufferInitialFillPercentage))
 	if h.QualityTuningLevel == types.H264QualityTuningLevelSinglePass {
 		v.Effort = 1
 	}
-	if v.Level == "AUTO" {
-		v.Level = ""
-	}
-	if h.NumberBFramesBetweenReferenceFrames != nil {
-		v.BFrames = int(*h.NumberBFramesBetweenReferenceFrames)
-	}
-	if h.NumberReferenceFrames != nil {
-		v.ReferenceFrames = int(*h.NumberReferenceFrames)
-	}
 	v.profile(h.CodecProfile)
-	v.rates(h)
-	v.quantization(h)
-	v.groupOfPictures(h)
-	return v, nil
+	quality := 0.0
+	if q := h.QvbrSettings; q != nil && q.QvbrQualityLevel != nil {
+		quality = float64(*q.QvbrQualityLevel) + aws.ToFloat64(q.QvbrQualityLevelFineTune)
+	}
+	v.rates(string(rateControlMode(h)), h.Bitrate, h.MaxBitrate, quality)
+	v.quantization(string(h.AdaptiveQuantization), h.SpatialAdaptiveQuantization != types.H264SpatialAdaptiveQuantizationDisabled,
+		h.TemporalAdaptiveQuantization != types.H264TemporalAdaptiveQuantizationDisabled, h.FlickerAdaptiveQuantization == types.H264FlickerAdaptiveQuantizationEnabled)
+	v.groupOfPictures(string(h.GopSizeUnits), h.GopSize, h.MinIInterval, timing)
+}
+
+// hevc reads the settings of H.265 (ISO/IEC 23008-2).
+func (v *Video) hevc(h *types.H265Settings, timing timing) {
+	if h == nil {
+		h = &types.H265Settings{}
+	}
+	v.Codec = media.HEVC
+	v.Level = level(string(h.CodecLevel))
+	v.Effort = 1
+	v.SceneChange = h.SceneChangeDetect != types.H265SceneChangeDetectDisabled
+	v.DetectTransitions = h.SceneChangeDetect == types.H265SceneChangeDetectTransitionDetection
+	v.ClosedGOP = h.GopClosedCadence == nil || *h.GopClosedCadence != 0
+	v.BFrames = number(h.NumberBFramesBetweenReferenceFrames, defaultBFrames)
+	v.BReference = h.GopBReference != types.H265GopBReferenceDisabled
+	v.DynamicSubGOP = h.DynamicSubGop != types.H265DynamicSubGopStatic
+	v.ReferenceFrames = number(h.NumberReferenceFrames, defaultReferenceFrames)
+	v.Slices = int(aws.ToInt32(h.Slices))
+	v.BufferSize = int(aws.ToInt32(h.HrdBufferSize))
+	v.InitialBuffer = int(aws.ToInt32(h.HrdBufferInitialFillPercentage))
+	v.NoDeblocking = h.Deblocking == types.H265DeblockingDisabled
+	v.NoSAO = h.SampleAdaptiveOffsetFilterMode == types.H265SampleAdaptiveOffsetFilterModeOff
+	v.TemporalLayers = h.TemporalIds == types.H265TemporalIdsEnabled
+	v.SmallTreeBlocks = h.TreeBlockSize == types.H265TreeBlockSizeTreeSize32x32
+	v.NoTemporalMVP = h.MvTemporalPredictor == types.H265MvTemporalPredictorDisabled
+	if h.QualityTuningLevel == types.H265QualityTuningLevelSinglePassHq {
+		v.Effort = 2
+	}
+	name, tier, _ := strings.Cut(strings.ToLower(string(h.CodecProfile)), "_")
+	v.Profile, v.HighTier = "main", strings.HasSuffix(tier, "high")
+	switch {
+	case name == "main10":
+		v.Profile, v.BitDepth = "main10", 10
+	case strings.HasPrefix(tier, "422_10bit"):
+		v.Profile, v.BitDepth, v.Chroma = "main422-10", 10, 422
+	case strings.HasPrefix(tier, "422"):
+		v.Profile, v.Chroma = "main422-10", 422
+	}
+	quality := 0.0
+	if q := h.QvbrSettings; q != nil && q.QvbrQualityLevel != nil {
+		quality = float64(*q.QvbrQualityLevel) + aws.ToFloat64(q.QvbrQualityLevelFineTune)
+	}
+	v.rates(string(hevcRateControl(h)), h.Bitrate, h.MaxBitrate, quality)
+	v.quantization(string(h.AdaptiveQuantization), h.SpatialAdaptiveQuantization != types.H265SpatialAdaptiveQuantizationDisabled,
+		h.TemporalAdaptiveQuantization != types.H265TemporalAdaptiveQuantizationDisabled, h.FlickerAdaptiveQuantization == types.H265FlickerAdaptiveQuantizationEnabled)
+	v.groupOfPictures(string(h.GopSizeUnits), h.GopSize, h.MinIInterval, timing)
+}
+
+// defaultAV1BFrames is what the API recommends for AV1, besides 15.
+const defaultAV1BFrames = 7
+
+// av1 reads the settings of AV1.
+func (v *Video) av1(s *types.Av1Settings, timing timing) {
+	if s == nil {
+		s = &types.Av1Settings{}
+	}
+	v.Codec, v.Profile, v.ClosedGOP, v.Effort = media.AV1, "main", true, 2
+	v.BFrames = number(s.NumberBFramesBetweenReferenceFrames, defaultAV1BFrames)
+	v.Slices = int(aws.ToInt32(s.Slices))
+	v.FilmGrain = s.FilmGrainSynthesis == types.Av1FilmGrainSynthesisEnabled
+	if s.BitDepth == types.Av1BitDepthBit10 {
+		v.BitDepth = 10
+	}
+	quality := 0.0
+	if q := s.QvbrSettings; q != nil && q.QvbrQualityLevel != nil {
+		quality = float64(*q.QvbrQualityLevel) + aws.ToFloat64(q.QvbrQualityLevelFineTune)
+	}
+	v.rates(string(types.Av1RateControlModeQvbr), nil, s.MaxBitrate, quality)
+	v.quantization(string(s.AdaptiveQuantization), s.SpatialAdaptiveQuantization != types.Av1SpatialAdaptiveQuantizationDisabled, false, false)
+	units := types.H264GopSizeUnitsAuto
+	if s.GopSize != nil {
+		units = types.H264GopSizeUnitsFrames
+	}
+	v.groupOfPictures(string(units), s.GopSize, nil, timing)
+	if v.SegmentLength > 0 {
+		// The encoder has key frames at even distances alone, so the distance is the greatest part of a segment that is short enough.
+		segment := max(1, int(math.Round(v.SegmentLength.Seconds()*v.FrameRate.Float())))
+		for v.KeyFrameInterval = min(v.KeyFrameInterval, segment); segment%v.KeyFrameInterval != 0; v.KeyFrameInterval-- {
+		}
+	}
+}
+
+func hevcRateControl(h *types.H265Settings) types.H265RateControlMode {
+	switch {
+	case h.RateControlMode != "":
+		return h.RateControlMode
+	case h.Bitrate != nil:
+		return types.H265RateControlModeVbr
+	case h.MaxBitrate != nil || h.QvbrSettings != nil:
+		return types.H265RateControlModeQvbr
+	}
+	return ""
+}
+
+// level is LEVEL_4_1 as 4.1, "" for automatic.
+func level(word string) string {
+	if word == "AUTO" {
+		return ""
+	}
+	return strings.ReplaceAll(strings.TrimPrefix(word, "LEVEL_"), "_", ".")
+}
+
+func number(n *int32, usual int) int {
+	if n == nil {
+		return usual
+	}
+	return int(*n)
 }
 
 func (b *builder) followRate() media.Rational {
@@ -152,17 +296,16 @@ func (v *Video) profile(p types.H264CodecProfile) {
 	}
 }
 
-func (v *Video) rates(h *types.H264Settings) {
-	switch rateControlMode(h) {
-	case types.H264RateControlModeCbr:
-		v.RateControl, v.Bitrate, v.MaxBitrate = CBR, int(aws.ToInt32(h.Bitrate)), int(aws.ToInt32(h.Bitrate))
-	case types.H264RateControlModeVbr:
-		v.RateControl, v.Bitrate, v.MaxBitrate = VBR, int(aws.ToInt32(h.Bitrate)), int(aws.ToInt32(h.MaxBitrate))
+func (v *Video) rates(mode string, bitrate, most *int32, quality float64) {
+	switch mode {
+	case "CBR":
+		v.RateControl, v.Bitrate, v.MaxBitrate = CBR, int(aws.ToInt32(bitrate)), int(aws.ToInt32(bitrate))
+	case "VBR":
+		v.RateControl, v.Bitrate, v.MaxBitrate = VBR, int(aws.ToInt32(bitrate)), int(aws.ToInt32(most))
 	default:
-		v.RateControl, v.MaxBitrate = QVBR, int(aws.ToInt32(h.MaxBitrate))
-		v.Quality = automaticQuality(v.Width * v.Height)
-		if q := h.QvbrSettings; q != nil && q.QvbrQualityLevel != nil {
-			v.Quality = float64(*q.QvbrQualityLevel) + aws.ToFloat64(q.QvbrQualityLevelFineTune)
+		v.RateControl, v.MaxBitrate, v.Quality = QVBR, int(aws.ToInt32(most)), quality
+		if quality == 0 {
+			v.Quality = automaticQuality(v.Width * v.Height)
 		}
 	}
 }
@@ -178,36 +321,37 @@ func automaticQuality(pixels int) float64 {
 	return 7
 }
 
-func (v *Video) quantization(h *types.H264Settings) {
-	strengths := map[types.H264AdaptiveQuantization]int{
-		types.H264AdaptiveQuantizationOff: 0, types.H264AdaptiveQuantizationLow: 1, types.H264AdaptiveQuantizationMedium: 2,
-		types.H264AdaptiveQuantizationHigh: 3, types.H264AdaptiveQuantizationHigher: 4, types.H264AdaptiveQuantizationMax: 5,
-	}
-	s, manual := strengths[h.AdaptiveQuantization]
+func (v *Video) quantization(strength string, spatial, temporal, flicker bool) {
+	strengths := map[string]int{"OFF": 0, "LOW": 1, "MEDIUM": 2, "HIGH": 3, "HIGHER": 4, "MAX": 5}
+	s, manual := strengths[strength]
 	if !manual {
-		// Automatic: the three filters cannot be set by hand.
-		v.AdaptiveQuantization, v.SpatialAQ, v.TemporalAQ = -1, true, true
+		// Automatic: the filters cannot be set by hand, but for AV1, which has one.
+		v.AdaptiveQuantization, v.SpatialAQ, v.TemporalAQ = -1, spatial || v.Codec != media.AV1, v.Codec != media.AV1
 		return
 	}
 	v.AdaptiveQuantization = s
-	v.SpatialAQ = s > 0 && h.SpatialAdaptiveQuantization != types.H264SpatialAdaptiveQuantizationDisabled
-	v.TemporalAQ = s > 0 && h.TemporalAdaptiveQuantization != types.H264TemporalAdaptiveQuantizationDisabled
-	v.FlickerAQ = s > 0 && h.FlickerAdaptiveQuantization == types.H264FlickerAdaptiveQuantizationEnabled
+	v.SpatialAQ = s > 0 && spatial
+	v.TemporalAQ = s > 0 && temporal
+	v.FlickerAQ = s > 0 && flicker
 }
 
-func (v *Video) groupOfPictures(h *types.H264Settings) {
+// groupOfPictures reads how far key frames are apart. An automatic distance is 2 seconds, or 1 where the fragments of the group are no multiple of 2.
+func (v *Video) groupOfPictures(units string, size *float64, least *int32, timing timing) {
 	fps := v.FrameRate.Float()
 	frames := defaultGOPSeconds * fps
-	if h.GopSize != nil && h.GopSizeUnits != types.H264GopSizeUnitsAuto {
-		frames = *h.GopSize
-		if h.GopSizeUnits == types.H264GopSizeUnitsSeconds {
+	switch {
+	case size != nil && units != "AUTO":
+		frames = *size
+		if units == "SECONDS" {
 			frames *= fps
 		}
+	case timing.fragment%(defaultGOPSeconds*time.Second) != 0:
+		frames = fps
 	}
 	v.KeyFrameInterval = max(1, int(math.Round(frames)))
 	v.MinKeyFrameDistance = -1
-	if h.MinIInterval != nil {
-		v.MinKeyFrameDistance = int(*h.MinIInterval)
+	if least != nil {
+		v.MinKeyFrameDistance = int(*least)
 	}
 }
 

@@ -140,7 +140,11 @@ var groupRules = []groupRule{
 			}
 		}
 		if speke.there() {
-			r.missing(speke, "resourceId", "systemIds", "url")
+			r.missing(speke, "resourceId", "url")
+			// A CMAF group has a list for each of its manifests instead.
+			if !strings.HasSuffix(blockOf(g).path(), "cmafGroupSettings") {
+				r.missing(speke, "systemIds")
+			}
 		}
 	}},
 	{"enc-type", func(r *report, g *node) {
