@@ -15,9 +15,10 @@ const contentTypeJPEG = "image/jpeg"
 // maxCaptures is what seven digits can number.
 const maxCaptures = 10_000_000
 
-// capture splits a rendition of still pictures and writes each picture to every capture of the plan that wants it.
-func (j *job) capture(r io.Reader, rendition *plan.Rendition, captures []*plan.Capture, outputs []*Output) error {
-	p := newPictures(r)
+// capture splits a rendition of still pictures and writes each picture to every capture of the plan, and every representation, that wants it.
+func (j *job) capture(s *subscription) error {
+	rendition, captures, outputs := s.rendition, s.captures, s.outputs
+	p := newPictures(s.reader)
 	count, size := 0, int64(0)
 	limit := maxCaptures
 	if n := rendition.Frames.MaxCaptures; n > 0 {
@@ -34,9 +35,18 @@ func (j *job) capture(r io.Reader, rendition *plan.Rendition, captures []*plan.C
 		if count == limit {
 			return fmt.Errorf("rendition %s has more than %d pictures", rendition.ID, limit)
 		}
+		var places []plan.Location
 		for i, c := range captures {
 			loc := captureLocation(c, count)
 			outputs[i].Paths = []plan.Location{loc}
+			places = append(places, loc)
+		}
+		for _, rep := range s.images {
+			loc := rep.location(count, 0, j.o.Now())
+			rep.images, rep.imageBytes = append(rep.images, loc), append(rep.imageBytes, int64(len(picture)))
+			places = append(places, loc)
+		}
+		for i, loc := range places {
 			o := j.newObject(loc, contentTypeJPEG, false)
 			o.unbounded = true
 			o.buf = picture

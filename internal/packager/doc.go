@@ -10,19 +10,21 @@
 //     are shared, not copied.
 //   - Every package has one goroutine that takes samples from its queue in the order of time. It is hungry when a track that has not ended
 //     has nothing in the queue; then it cannot go on, and its queue takes whatever comes, or the encoder would stop for good. When it is
-//     not hungry it is working or waiting for the store, and both end; then a queue beyond queueLimit holds its readers back. That is how a
+//     not hungry it is working or waiting for the store, and both end; then a queue beyond Options.QueueLimit holds its readers back. That is how a
 //     slow store slows the encoder down.
-//   - A file does not depend on the order of its chunks. When its tracks have drifted apart by more than queueLimit it stops waiting for the
+//   - A file does not depend on the order of its chunks. When its tracks have drifted apart by more than Options.QueueLimit it stops waiting for the
 //     late one and writes what it has: the file is less well interleaved, and memory stays bounded.
 //   - A transport stream segment needs all of its tracks. Samples that wait for a late track are held up to Options.MemoryLimit for the whole
 //     job; beyond it Run fails with ErrDrift rather than take more memory or stand still.
+//
+// Captions are there from the beginning (Options.Captions) and wait for nothing but the end of the pictures that they go with: they are cut where those were.
 //
 // A stalled store stalls the job until the context ends; nothing here knows how long is too long.
 //
 // # What is held in memory
 //
 // Samples in queues (Options.MemoryLimit at most, each counted once however many packages share it), the part being filled of every object
-// under way (up to maxJoin of a segment that may be joined to the one before), the first part of each file, the parts being uploaded (inflightLimit) and the sample tables of files (some bytes for each
+// under way (up to maxJoin of a segment that may be joined to the one before), the first part of each file, the parts being uploaded (Options.InFlightLimit) and the sample tables of files (some bytes for each
 // sample). None but the tables grows with the length of the film. Report.PeakBytes tells how much the samples and parts came to.
 //
 // # When things go wrong

@@ -195,7 +195,7 @@ func audio(id string) plan.Rendition { return plan.Rendition{ID: id, Audio: &pla
 
 func loc(key string) plan.Location { return plan.Location{Bucket: "b", Key: key} }
 
-func transport(video bool, audio int) plan.TransportStream {
+func transportStream(video bool, audio int) plan.TransportStream {
 	ts := plan.TransportStream{ProgramNumber: 1, TransportStreamID: 1, PMTPID: 480, VideoPID: 481, PCRPID: 481, AudioFramesPerPES: 4}
 	for i := range audio {
 		ts.AudioPIDs = append(ts.AudioPIDs, 482+i)

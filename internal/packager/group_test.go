@@ -2,6 +2,7 @@ package packager
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -14,6 +15,8 @@ import (
 	"github.com/Eyevinn/hls-m3u8/m3u8"
 	"github.com/google/go-cmp/cmp"
 
+	"darkroom/internal/cmaf"
+	"darkroom/internal/media"
 	"darkroom/internal/plan"
 )
 
@@ -94,10 +97,10 @@ func TestSegmentsAreAligned(t *testing.T) {
 				args += " -x264-params open-gop=1:keyint=50:bframes=3"
 			}
 			p := hlsOnly("v0")
-			g := &p.HLS[0]
+			g := &p.Streams[0]
 			p.Renditions = []plan.Rendition{video("v0", closed), video("v1", closed), audio("a0")}
-			g.Variants = append(g.Variants, plan.HLSVariant{Playlist: loc("low/film.m3u8"), SegmentPrefix: loc("low/film"), Video: "v1", AudioGroup: "g", TS: transport(true, 0), Output: 1})
-			g.AudioGroups = []plan.HLSAudio{{Playlist: loc("film_s.m3u8"), SegmentPrefix: loc("film_s"), Audio: "a0", GroupID: "g", Name: "n", TS: transport(false, 1), Output: 2}}
+			*g = hlsGroup("film", 1, variant("film_v", 0, "", "v0"), variant("low/film", 1, "g", "v1"), sound("film_s", 2, "g", "a0"))
+			g.Cut.MinimumFinal = 0
 			e := startEncoder(t, t.Context(), "-f lavfi -i testsrc2=s=320x180:r=25:d=9 -f lavfi -i sine=d=9:r=44100",
 				stream{"v0", "-map 0:v " + args}, stream{"v1", "-map 0:v -s 160x90 " + args}, stream{"a0", "-map 1:a " + audioArgs})
 			m := newMemory()
@@ -130,8 +133,8 @@ func TestSegmentsAreAligned(t *testing.T) {
 func TestSegmentsOnly(t *testing.T) {
 	t.Parallel()
 	p := hlsOnly("v0", "a0")
-	p.HLS[0].NoManifests = true
-	p.HLS[0].Variants[0].SegmentPrefix.Key = "film_\x01dt\x02"
+	p.Streams[0].HLS = nil
+	p.Streams[0].Representations[0].Segments.Key = "film_\x01dt\x02_"
 	m := newMemory()
 	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	rep, err := Run(t.Context(), p, readers(shortFilm(t)), m, Options{Now: func() time.Time { return now }})
@@ -150,7 +153,7 @@ func TestSegmentsOnly(t *testing.T) {
 func TestIntegerDurations(t *testing.T) {
 	t.Parallel()
 	p := hlsOnly("v0", "a0")
-	p.HLS[0].IntegerDurations, p.HLS[0].AllowCache = true, false
+	p.Streams[0].HLS[0].IntegerDurations, p.Streams[0].HLS[0].NoCache = true, true
 	m := newMemory()
 	if _, err := Run(t.Context(), p, readers(shortFilm(t)), m, Options{}); err != nil {
 		t.Fatal(err)
@@ -182,7 +185,7 @@ func TestLastSegmentIsJoined(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			p := hlsOnly("v0", "a0")
-			p.HLS[0].SegmentLength, p.HLS[0].MinSegmentLength = tt.length, tt.least
+			p.Streams[0].Cut.Length, p.Streams[0].Cut.MinimumFinal = tt.length, tt.least
 			m := newMemory()
 			rep, err := Run(t.Context(), p, readers(tt.made), m, Options{PartSize: minPartSize})
 			if err != nil {
@@ -211,8 +214,8 @@ func TestJoinIsBounded(t *testing.T) {
 	perSecond := len(made["v0"]) / 2
 	length := maxJoin/perSecond + 2
 	p := hlsOnly("v0")
-	p.HLS[0].SegmentLength = time.Duration(length) * time.Second
-	p.HLS[0].MinSegmentLength = time.Hour
+	p.Streams[0].Cut.Length = time.Duration(length) * time.Second
+	p.Streams[0].Cut.MinimumFinal = time.Hour
 	in := map[string]io.Reader{"v0": newEndless(t, made["v0"], 2*length)}
 	rep, err := Run(t.Context(), p, in, null{}, Options{})
 	if err != nil {
@@ -227,7 +230,7 @@ func TestJoinIsBounded(t *testing.T) {
 func TestCapturesAreBounded(t *testing.T) {
 	t.Parallel()
 	p := ladder()
-	p.Renditions, p.Files, p.HLS = p.Renditions[4:], nil, nil
+	p.Renditions, p.Files, p.Streams = p.Renditions[4:], nil, nil
 	p.Captures = append(p.Captures, plan.Capture{Bucket: "b", Prefix: "other/film.", Extension: ".jpeg", Rendition: "f0"})
 	made := encodeOnce(t, ladderInput, ladderStreams()...)
 	for _, tt := range []struct {
@@ -242,6 +245,48 @@ func TestCapturesAreBounded(t *testing.T) {
 		}
 		if tt.good && (len(m.objects) != 18 || !bytes.Equal(m.objects["s3://b/out/film.0000004.jpg"], m.objects["s3://b/other/film.0000004.jpeg"])) {
 			t.Errorf("limit %d: objects %v", tt.limit, m.order)
+		}
+	}
+}
+
+// lone is a track of which the first sample alone is a key frame.
+type lone struct {
+	TrackReader
+	begun bool
+}
+
+func (l *lone) Read(b *media.Batch) error {
+	err := l.TrackReader.Read(b)
+	for i := range b.Samples {
+		b.Samples[i].Sync = !l.begun && i == 0
+	}
+	l.begun = true
+	return err
+}
+
+// Without key frames a fragment has no end: that is said before it fills the memory, and no manifest is written.
+func TestNoKeyFrames(t *testing.T) {
+	t.Parallel()
+	p := hlsOnly("v0")
+	r := &p.Streams[0].Representations[0]
+	p.Streams[0].Kind = plan.CMAF
+	r.Format, r.Extension, r.Init = plan.FragmentedMP4, ".cmfv", loc("film_init.cmfv")
+	film := shortFilm(t)["v0"]
+	for _, tt := range []struct {
+		name  string
+		limit int64
+		want  error
+	}{{"more than there is room for", int64(len(film)) / 2, errNoKeyFrame}, {"no more than there is room for", int64(len(film)), nil}} {
+		m := newMemory()
+		tracks := map[string]TrackReader{"v0": &lone{TrackReader: cmaf.NewReader(bytes.NewReader(film))}}
+		_, err := Run(t.Context(), p, nil, m, Options{Tracks: tracks, fragmentLimit: tt.limit})
+		if !errors.Is(err, tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
+		}
+		for uri := range m.objects {
+			if err != nil && strings.HasSuffix(uri, ".m3u8") {
+				t.Errorf("%s: %s was written", tt.name, uri)
+			}
 		}
 	}
 }

@@ -144,7 +144,7 @@ func BenchmarkRun(b *testing.B) {
 		size += len(body)
 	}
 	file, segments := everything(), everything()
-	file.HLS, segments.Files = nil, nil
+	file.Streams, segments.Files = nil, nil
 	for _, bb := range []struct {
 		name string
 		p    *plan.Plan

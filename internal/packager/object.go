@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"darkroom/internal/cenc"
 	"darkroom/internal/plan"
 )
 
@@ -29,6 +30,7 @@ type object struct {
 	contentType string
 	deferred    bool
 	unbounded   bool // grown sends nothing for now
+	last        bool // nothing more is appended
 
 	// buf is what was written and not sent. The owner appends to it and calls grown.
 	buf     []byte
@@ -36,9 +38,38 @@ type object struct {
 	first   []byte // of a deferred object
 	size    int64  // what was written, without buf
 
+	// reserve is how many bytes finish is expected to put before a deferred object, 0 for not known. Where it is known, an expecter gets everything else as it comes.
+	reserve int
+	// seal encrypts what is written, as it is sent; nil for nothing.
+	seal *cenc.SegmentCipher
+
 	upload Upload
 	parts  int
 	wg     sync.WaitGroup // parts under way
+}
+
+// expecter is an Upload that is told, before anything else, when the first part comes last, and how large it will probably be: a file can then be written in its place.
+type expecter interface {
+	Expect(first int64)
+}
+
+// sealed returns what was written, encrypted, and takes it out of the object, of which nothing was sent.
+func (o *object) sealed() []byte {
+	body := o.buf
+	if o.seal != nil {
+		body = o.seal.Final(body)
+	}
+	o.buf = nil
+	return body
+}
+
+// sealedSize is how many bytes were written in all once they are encrypted: a segment is filled up to whole blocks, by at least a byte.
+func (o *object) sealedSize() int64 {
+	n := o.written()
+	if o.seal != nil {
+		n += cenc.KeySize - n%cenc.KeySize
+	}
+	return n
 }
 
 func (j *job) newObject(loc plan.Location, contentType string, deferred bool) *object {
@@ -61,17 +92,39 @@ func (o *object) grown() error {
 	if len(o.buf) < size {
 		if len(o.buf) > smallBuffer && cap(o.buf) < size {
 			// It will probably become a part: take all the room at once.
-			o.buf = append(o.j.buffer(size+bufferSlack), o.buf...)
+			o.room(size+bufferSlack-len(o.buf), 0)
 		}
 		return nil
 	}
-	if o.deferred && o.first == nil {
-		o.first, o.parts = o.buf, 1
-		o.size += int64(len(o.buf))
-		o.buf, o.counted = nil, 0
-		return nil
+	if !o.deferred || o.first != nil {
+		return o.sendBuf()
 	}
-	return o.sendBuf()
+	o.parts = 1
+	if o.reserve > 0 {
+		if err := o.create(); err != nil {
+			return err
+		}
+		if _, ok := o.upload.(expecter); ok { // part 1 is what stands before, and nothing of this needs to be held
+			o.first = []byte{}
+			return o.sendBuf()
+		}
+	}
+	o.first = o.buf
+	o.size += int64(len(o.buf))
+	o.buf, o.counted = nil, 0
+	return nil
+}
+
+// room makes room for n more bytes in buf, and for usual bytes in all.
+func (o *object) room(n, usual int) {
+	if cap(o.buf)-len(o.buf) >= n {
+		return
+	}
+	before := o.buf
+	o.buf = append(o.j.buffer(max(len(before)+n, 2*cap(before), usual+overheadLeast)), before...)
+	if cap(before) <= smallBuffer { // a larger one would be too small the next time, too
+		o.j.recycle(before)
+	}
 }
 
 func (o *object) count() {
@@ -90,8 +143,16 @@ func (o *object) sendBuf() error {
 	}
 	o.parts++
 	body := o.buf
-	o.size += int64(len(body))
 	o.buf, o.counted = nil, 0
+	if o.seal != nil && !o.last {
+		// What is not a whole block waits for what comes.
+		n := o.seal.Encrypt(body)
+		o.seal.Discard(n)
+		o.buf = append(o.j.buffer(o.partSize()+bufferSlack), body[n:]...)
+		body = body[:n]
+		o.counted = int64(len(o.buf))
+	}
+	o.size += int64(len(body))
 	return o.send(o.parts, body)
 }
 
@@ -104,6 +165,9 @@ func (o *object) create() error {
 		return fmt.Errorf("begin to write %s: %w", o.loc.URI(), err)
 	}
 	o.upload = u
+	if e, ok := u.(expecter); ok && o.deferred {
+		e.Expect(int64(o.reserve + len(o.first)))
+	}
 	o.j.setOpen(o, true)
 	return nil
 }
@@ -112,7 +176,7 @@ func (o *object) create() error {
 func (o *object) send(number int, body []byte) error {
 	n := int64(len(body))
 	o.wg.Add(1)
-	return o.j.request(n, func() error {
+	return o.j.request(int64(cap(body)), func() error {
 		if err := o.upload.Part(o.j.ctx, number, body); err != nil {
 			return fmt.Errorf("write part %d of %s: %w", number, o.loc.URI(), err)
 		}
@@ -129,6 +193,9 @@ func (o *object) send(number int, body []byte) error {
 // has failed. head is for deferred objects alone.
 func (o *object) finish(head, tail []byte, done func(size int64)) error {
 	o.buf = append(o.buf, tail...)
+	if o.last = true; o.seal != nil {
+		o.buf = o.seal.Final(o.buf)
+	}
 	o.count()
 	if o.upload == nil && o.first == nil {
 		return o.put(head, done)
@@ -177,7 +244,7 @@ func (o *object) put(head []byte, done func(size int64)) error {
 	}
 	o.buf, o.counted = nil, 0
 	n := int64(len(body))
-	return o.j.request(n+requestOverhead, func() error {
+	return o.j.request(int64(cap(body))+requestOverhead, func() error {
 		if err := o.j.sink.Put(o.j.ctx, o.loc, o.contentType, body); err != nil {
 			return fmt.Errorf("write %s: %w", o.loc.URI(), err)
 		}

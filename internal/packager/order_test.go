@@ -150,10 +150,8 @@ func TestDrift(t *testing.T) {
 func hlsOnly(video string, audio ...string) *plan.Plan {
 	p := fileOnly(video, audio...)
 	p.Files = nil
-	p.HLS = []plan.HLSGroup{{
-		Master: loc("film.m3u8"), SegmentLength: 2 * time.Second, AllowCache: true,
-		Variants: []plan.HLSVariant{{Playlist: loc("film_v.m3u8"), SegmentPrefix: loc("film_v"), Video: video, Audio: audio, TS: transport(true, len(audio))}},
-	}}
+	p.Streams = []plan.StreamGroup{hlsGroup("film", 1, variant("film_v", 0, "", video, audio...))}
+	p.Streams[0].Cut.MinimumFinal = 0
 	return p
 }
 
@@ -236,7 +234,7 @@ func TestSinkFailures(t *testing.T) {
 	p := hlsOnly("v0", "a0")
 	p.Files = fileOnly("v0", "a0").Files
 	// Segments of more than one part.
-	p.HLS[0].SegmentLength = 2 * time.Second
+	p.Streams[0].Cut.Length = 2 * time.Second
 	broken := errors.New("the store broke")
 	for _, kind := range []string{"put", "create", "part", "complete"} {
 		t.Run(kind, func(t *testing.T) {
@@ -328,7 +326,7 @@ func TestBadRenditions(t *testing.T) {
 		{"unknown to the plan", func(in map[string]io.Reader, p *plan.Plan) { p.Files[0].Video = "v9" }, `no rendition "v9"`},
 		{"of another kind", func(in map[string]io.Reader, p *plan.Plan) { p.Files[0].Video = "a0" }, "not of the kind"},
 		{"nothing to write", func(in map[string]io.Reader, p *plan.Plan) { p.Files[0].Video, p.Files[0].Audio = "", nil }, "without a rendition"},
-		{"no PID", func(in map[string]io.Reader, p *plan.Plan) { p.HLS[0].Variants[0].TS.AudioPIDs = nil }, "0 PIDs"},
+		{"no PID", func(in map[string]io.Reader, p *plan.Plan) { p.Streams[0].Representations[0].TS.AudioPIDs = nil }, "0 PIDs"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -29,18 +29,40 @@ func ladder() *plan.Plan {
 			{ID: "f0", Frames: &plan.Frames{Picture: plan.Picture{Width: 160, Height: 90, FrameRate: media.Rational{Num: 1, Den: 1}}}},
 		},
 		Files: []plan.File{{Location: loc("out/film.mp4"), Video: "v0", Audio: []string{"a0", "a1"}}},
-		HLS: []plan.HLSGroup{{
-			Master: loc("out/hls/film.m3u8"), SegmentLength: 2 * time.Second, MinSegmentLength: time.Second,
-			CodecsInMaster: true, ResolutionInMaster: true, AllowCache: true, Group: 1,
-			Variants: []plan.HLSVariant{
-				{Playlist: loc("out/hls/film_a.m3u8"), SegmentPrefix: loc("out/hls/film_a"), Video: "v0", Audio: []string{"a0"}, TS: transport(true, 1), FrameRate: ntsc},
-				{Playlist: loc("out/hls/film_b.m3u8"), SegmentPrefix: loc("out/hls/film_b"), Video: "v1", AudioGroup: "aud", TS: transport(true, 0), Output: 1, FrameRate: ntsc},
-			},
-			AudioGroups: []plan.HLSAudio{
-				{Playlist: loc("out/hls/film_c.m3u8"), SegmentPrefix: loc("out/hls/film_c"), Audio: "a1", GroupID: "aud", Name: "deu", Language: "deu", Default: true, AutoSelect: true, TS: transport(false, 1), Output: 2},
-			},
-		}},
+		Streams: []plan.StreamGroup{hlsGroup("out/hls/film", 1,
+			variant("out/hls/film_a", 0, "", "v0", "a0"), variant("out/hls/film_b", 1, "aud", "v1"), sound("out/hls/film_c", 2, "aud", "a1"))},
 		Captures: []plan.Capture{{Bucket: "b", Prefix: "out/film.", Extension: ".jpg", Rendition: "f0", Group: 2}},
+	}
+}
+
+// hlsGroup is an Apple HLS group of transport streams.
+func hlsGroup(name string, group int, reps ...plan.Representation) plan.StreamGroup {
+	g := plan.StreamGroup{
+		Kind: plan.AppleHLS, Group: group, Cut: plan.Cut{Length: 2 * time.Second, MinimumFinal: time.Second}, Representations: reps,
+		HLS: []plan.HLSManifest{{Location: loc(name + ".m3u8"), HLSOptions: plan.HLSOptions{LegacyTarget: true}}},
+	}
+	for i := range reps {
+		g.HLS[0].Representations = append(g.HLS[0].Representations, i)
+	}
+	return g
+}
+
+func variant(name string, output int, group, video string, audio ...string) plan.Representation {
+	r := representationOf(name, output)
+	r.Video, r.Audio, r.AudioGroup, r.FrameRate, r.TS = video, audio, group, ntsc, transportStream(video != "", len(audio))
+	return r
+}
+
+func sound(name string, output int, group, audio string) plan.Representation {
+	r := representationOf(name, output)
+	r.Audio, r.TS = []string{audio}, transportStream(false, 1)
+	r.Attributes = plan.Attributes{GroupID: group, Name: "deu", Language: "deu", Default: true, AutoSelect: true}
+	return r
+}
+
+func representationOf(name string, output int) plan.Representation {
+	return plan.Representation{
+		Output: output, Format: plan.TransportStreamSegments, Playlist: loc(name + ".m3u8"), Segments: loc(name + "_"), Digits: 5, First: 1, Extension: ".ts", Key: -1,
 	}
 }
 

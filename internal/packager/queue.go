@@ -14,6 +14,42 @@ type batch struct {
 	bytes   int64
 	refs    atomic.Int32
 	meter   *meter
+	memory  media.Batch // that the samples lie in
+	home    *batches    // where the memory goes when nobody needs the samples any more; nil for nowhere
+}
+
+// batches are the memory of batches that nobody needs any more.
+type batches struct {
+	mu   sync.Mutex // guards free; held for no longer than it takes to move one
+	free []media.Batch
+}
+
+// What is kept: readers gather 256 KiB, and more only for a large sample.
+const (
+	maxFreeBatches = 32
+	maxFreeBatch   = 1 << 20
+)
+
+// take returns memory to read into.
+func (f *batches) take() media.Batch {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := len(f.free) - 1
+	if n < 0 {
+		return media.Batch{}
+	}
+	b := f.free[n]
+	f.free[n] = media.Batch{}
+	f.free = f.free[:n]
+	return b
+}
+
+func (f *batches) give(b media.Batch) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.free) < maxFreeBatches && cap(b.Buffer) <= maxFreeBatch {
+		f.free = append(f.free, b)
+	}
 }
 
 // sampleOverhead is what a sample takes besides its data.
@@ -45,15 +81,19 @@ func (b *batch) release() {
 	if b.refs.Add(-1) == 0 {
 		b.meter.samples.Add(-b.bytes)
 		b.meter.drop(b.bytes)
+		if b.home != nil {
+			b.home.give(b.memory)
+		}
 	}
 }
 
 // queue stands between the readers of a package's renditions and its one goroutine. See the package documentation for what waits for what.
 type queue struct {
-	// patient queues wait for a late track whatever it takes, others only until they hold queueLimit.
+	// patient queues wait for a late track whatever it takes, others only until they hold some bytes.
 	patient bool
 	meter   *meter
 	limit   int64 // Options.MemoryLimit
+	some    int64 // Options.QueueLimit
 
 	mu     sync.Mutex // guards the fields below; held for no longer than it takes to move batches
 	cond   *sync.Cond
@@ -69,10 +109,11 @@ type inbox struct {
 	track   *media.Track
 	batches []*batch
 	ended   bool
+	wanted  bool // the package waits for it
 }
 
 func newQueue(j *job, tracks int, patient bool) *queue {
-	q := &queue{patient: patient, meter: &j.meter, limit: j.o.MemoryLimit, tracks: make([]inbox, tracks)}
+	q := &queue{patient: patient, meter: &j.meter, limit: j.o.MemoryLimit, some: j.o.QueueLimit, tracks: make([]inbox, tracks)}
 	q.cond = sync.NewCond(&q.mu)
 	return q
 }
@@ -113,6 +154,7 @@ func (q *queue) begin(index int, t *media.Track) {
 func (q *queue) end(index int) {
 	q.mu.Lock()
 	q.tracks[index].ended = true
+	q.sate(index)
 	q.mu.Unlock()
 	q.cond.Broadcast()
 }
@@ -121,21 +163,33 @@ func (q *queue) end(index int) {
 func (q *queue) push(index int, b *batch) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for q.err == nil && !q.closed && q.bytes > queueLimit && !q.hungry {
+	for q.err == nil && !q.closed && q.bytes > q.some && !q.hungry {
 		q.cond.Wait()
 	}
 	if q.err != nil || q.closed {
 		b.release()
 		return q.err
 	}
-	if q.patient && q.bytes > queueLimit && q.meter.samples.Load() > q.limit {
+	if q.patient && q.bytes > q.some && q.meter.samples.Load() > q.limit {
 		b.release()
 		return fmt.Errorf("%w: %d bytes wait for a track that is late", ErrDrift, q.limit)
 	}
 	q.tracks[index].batches = append(q.tracks[index].batches, b)
 	q.bytes += b.bytes
+	q.sate(index)
 	q.cond.Broadcast()
 	return nil
+}
+
+// sate says that a track is late no longer. The package may take its time to wake: until then, the queue takes no more than it does at other times. q.mu is held.
+func (q *queue) sate(index int) {
+	if !q.tracks[index].wanted {
+		return
+	}
+	q.tracks[index].wanted, q.hungry = false, false
+	for i := range q.tracks {
+		q.hungry = q.hungry || q.tracks[i].wanted
+	}
 }
 
 // feed is the package's side of a queue. It is not safe for use by several goroutines.
@@ -178,7 +232,10 @@ func (f *feed) fill() error {
 		if q.err != nil {
 			return q.err
 		}
-		if f.take() || !q.patient && q.bytes > queueLimit {
+		if f.take() || !q.patient && q.bytes > q.some {
+			for i := range q.tracks {
+				q.tracks[i].wanted = false
+			}
 			q.hungry = false
 			return nil
 		}
@@ -207,7 +264,7 @@ func (f *feed) take() bool {
 		case in.ended:
 			h.ended = true
 		default:
-			complete = false
+			complete, in.wanted = false, true
 		}
 	}
 	return complete

@@ -8,11 +8,11 @@ import (
 
 // Report says what Run wrote.
 type Report struct {
-	// Outputs are the outputs of the job, in the order of files, captures and HLS groups in the plan.
+	// Outputs are the outputs of the job, in the order of files, captures and groups of segments in the plan, each once.
 	Outputs []Output
 	// Objects are all objects that were completed, in the order in which that happened.
 	Objects []Object
-	// Playlists are the multivariant playlists written.
+	// Playlists are the manifests written, but for media playlists.
 	Playlists []plan.Location
 	// Orphans are uploads that were begun and could not be aborted. Empty unless Run failed.
 	Orphans []Orphan
@@ -58,4 +58,27 @@ type Track struct {
 	// First is the presentation time of the first sample in decode order, Last the greatest of all, End where the last one ends. Negative
 	// times are priming.
 	First, Last, End time.Duration
+}
+
+// add takes in what a package made of an output, of which another package may have made something else.
+func (r *Report) add(o *Output) {
+	for i := range r.Outputs {
+		have := &r.Outputs[i]
+		if have.Group != o.Group || have.Output != o.Output {
+			continue
+		}
+		have.Duration = max(have.Duration, o.Duration)
+		have.Bytes += o.Bytes
+		have.Bitrate = bitrate(have.Bytes, have.Duration)
+		if have.Width == 0 {
+			have.Width, have.Height = o.Width, o.Height
+		}
+		have.Paths = append(have.Paths, o.Paths...)
+		if len(o.SegmentDurations) > len(have.SegmentDurations) {
+			have.Segments, have.SegmentDurations = o.Segments, o.SegmentDurations
+		}
+		have.Tracks = append(have.Tracks, o.Tracks...)
+		return
+	}
+	r.Outputs = append(r.Outputs, *o)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 
+	"darkroom/internal/cenc"
 	"darkroom/internal/cmaf"
 	"darkroom/internal/media"
 	"darkroom/internal/plan"
@@ -21,15 +22,21 @@ type runner struct {
 	subscriptions []*subscription // one for each rendition, in the plan's order
 	byID          map[string]*subscription
 	packages      []*pack
-	groups        []*hlsGroup
+	pace          *pace
+	groups        []*streamGroup
+	sidecars      []sidecar
+	ivs           *cenc.IVs
 	outputs       []*Output
+	manifests     []plan.Location // written, those of each group together
 }
 
 // subscription says who wants a rendition.
 type subscription struct {
 	rendition *plan.Rendition
-	reader    io.Reader
+	reader    io.Reader   // nil where there are tracks
+	track     TrackReader // nil for pictures
 	takers    []taker
+	images    []*representation
 	captures  []*plan.Capture
 	outputs   []*Output // of the captures
 }
@@ -50,14 +57,19 @@ type pack struct {
 func (r *runner) prepare() error {
 	for i := range r.plan.Renditions {
 		d := &r.plan.Renditions[i]
-		reader, ok := r.inputs[d.ID]
-		if !ok || reader == nil {
+		s := &subscription{rendition: d, reader: r.inputs[d.ID], track: r.o.Tracks[d.ID]}
+		switch {
+		case s.reader == nil && (s.track == nil || d.Frames != nil):
 			return fmt.Errorf("rendition %s has no reader", d.ID)
-		}
-		if r.byID[d.ID] != nil {
+		case s.reader != nil && s.track != nil:
+			return fmt.Errorf("rendition %s has two readers", d.ID)
+		case r.byID[d.ID] != nil:
 			return fmt.Errorf("rendition %s stands in the plan twice", d.ID)
+		case s.track != nil:
+			r.pace.join(s)
+		case d.Frames == nil:
+			s.track = cmaf.NewReader(s.reader)
 		}
-		s := &subscription{rendition: d, reader: reader}
 		r.subscriptions = append(r.subscriptions, s)
 		r.byID[d.ID] = s
 	}
@@ -75,12 +87,21 @@ func (r *runner) prepare() error {
 		s.captures = append(s.captures, c)
 		s.outputs = append(s.outputs, r.output(c.Group, c.Output))
 	}
-	for i := range r.plan.HLS {
-		g, err := r.prepareHLS(&r.plan.HLS[i])
+	var err error
+	if r.ivs, err = cenc.NewIVs(r.o.Random); err != nil {
+		return err
+	}
+	for i := range r.plan.Streams {
+		g, err := r.prepareGroup(&r.plan.Streams[i])
 		if err != nil {
 			return err
 		}
 		r.groups = append(r.groups, g)
+	}
+	for i := range r.plan.Sidecars {
+		if err := r.prepareSidecar(&r.plan.Sidecars[i]); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -113,23 +134,27 @@ func kindOf(d *plan.Rendition) media.Kind {
 	return 0
 }
 
-// subscribe makes the queue of a package of a video, when there is one, and sound.
-func (r *runner) subscribe(video string, audio []string, timing string, patient bool) (*feed, []string, error) {
-	type want struct {
-		id     string
-		kind   media.Kind
-		timing bool
-	}
+// want is a track that a package takes.
+type want struct {
+	id     string
+	kind   media.Kind
+	timing bool // its times alone
+}
+
+// wanted are the tracks of a package of a video, when there is one, and sound.
+func wanted(video string, audio []string) []want {
 	var wants []want
-	if timing != "" {
-		wants = append(wants, want{timing, media.Video, true})
-	}
 	if video != "" {
 		wants = append(wants, want{video, media.Video, false})
 	}
 	for _, id := range audio {
 		wants = append(wants, want{id, media.Audio, false})
 	}
+	return wants
+}
+
+// subscribe makes the queue of a package of tracks.
+func (r *runner) subscribe(wants []want, patient bool) (*feed, []string, error) {
 	if len(wants) == 0 {
 		return nil, nil, errors.New("an output without a rendition")
 	}
@@ -148,7 +173,7 @@ func (r *runner) subscribe(video string, audio []string, timing string, patient 
 }
 
 func (r *runner) prepareFile(p *plan.File) error {
-	feed, ids, err := r.subscribe(p.Video, p.Audio, "", false)
+	feed, ids, err := r.subscribe(wanted(p.Video, p.Audio), false)
 	if err != nil {
 		return fmt.Errorf("output %s: %w", p.URI(), err)
 	}
@@ -162,6 +187,7 @@ func (r *runner) work() error {
 	stop := context.AfterFunc(r.ctx, func() {
 		err := r.err()
 		r.gate.close()
+		r.pace.end()
 		for _, q := range r.queues {
 			q.fail(err)
 		}
@@ -197,7 +223,14 @@ func (r *runner) work() error {
 	packages.Wait()
 	r.wg.Wait()
 	if r.err() == nil {
-		r.playlists()
+		if err := r.writeCaptions(); err != nil {
+			r.fail(err)
+		}
+	}
+	if r.err() == nil {
+		if err := r.writeManifests(); err != nil {
+			r.fail(err)
+		}
 	}
 	return r.err()
 }
@@ -214,11 +247,11 @@ func (r *runner) closeReaders() {
 // read carries one rendition from its reader to those who want it.
 func (r *runner) read(s *subscription) error {
 	if s.rendition.Frames != nil {
-		return r.capture(s.reader, s.rendition, s.captures, s.outputs)
+		return r.capture(s)
 	}
+	defer r.pace.leave(s)
 	id := s.rendition.ID
-	c := cmaf.NewReader(s.reader)
-	t, err := c.Track()
+	t, err := s.track.Track()
 	if err == io.EOF {
 		return fmt.Errorf("rendition %s is empty", id)
 	}
@@ -232,7 +265,8 @@ func (r *runner) read(s *subscription) error {
 		k.q.begin(k.index, t)
 	}
 	for first := true; ; first = false {
-		samples, err := c.Next()
+		b := r.batches.take()
+		err := s.track.Read(&b)
 		if err == io.EOF && !first {
 			break
 		}
@@ -242,9 +276,11 @@ func (r *runner) read(s *subscription) error {
 		if err != nil {
 			return fmt.Errorf("read rendition %s: %w", id, err)
 		}
-		if err := r.share(s, samples); err != nil {
+		at := decodedAt(t, &b.Samples[len(b.Samples)-1])
+		if err := r.share(s, b); err != nil {
 			return err
 		}
+		r.pace.wait(s, at)
 	}
 	for _, k := range s.takers {
 		k.q.end(k.index)
@@ -253,8 +289,9 @@ func (r *runner) read(s *subscription) error {
 }
 
 // share gives a batch to all takers.
-func (r *runner) share(s *subscription, samples []media.Sample) error {
-	b := newBatch(&r.meter, samples, len(s.takers)+1)
+func (r *runner) share(s *subscription, memory media.Batch) error {
+	b := newBatch(&r.meter, memory.Samples, len(s.takers)+1)
+	b.memory, b.home = memory, &r.batches
 	defer b.release()
 	var failed error
 	for _, k := range s.takers {
@@ -290,15 +327,11 @@ func (r *runner) report(ctx context.Context, failed error) (*Report, error) {
 		wg.Wait()
 	}
 	for _, o := range r.outputs {
-		rep.Outputs = append(rep.Outputs, *o)
+		rep.add(o)
 	}
 	rep.Objects = r.objects
 	if failed == nil {
-		for _, g := range r.groups {
-			if !g.plan.NoManifests {
-				rep.Playlists = append(rep.Playlists, g.plan.Master)
-			}
-		}
+		rep.Playlists = r.manifests
 	}
 	return rep, failed
 }

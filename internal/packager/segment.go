@@ -5,13 +5,12 @@ import (
 	"math"
 	"time"
 
+	"darkroom/internal/cenc"
+	"darkroom/internal/cmaf"
 	"darkroom/internal/hls"
 	"darkroom/internal/media"
-	"darkroom/internal/mpegts"
 	"darkroom/internal/plan"
 )
-
-const contentTypeTS = "video/MP2T"
 
 // tailTolerance is how much longer than the picture sound may be before it gets segments of its own: less is the rest of the last one.
 const tailTolerance = int64(time.Second)
@@ -22,39 +21,93 @@ const maxJoin = 16 << 20
 // maxSegments bounds what a stream of absurd times can write: three days in segments of one second.
 const maxSegments = 259_200
 
-// segmenter cuts a variant or a sound rendition of an HLS group into transport stream segments.
+// segmenter cuts the tracks of one package into segments: a representation of an output group, or, in Smooth Streaming, those of one file.
 //
 // One track, the clock, decides: a segment begins at its first key frame shown at or after each multiple of the segment length. It is the
-// picture of a variant; sound renditions follow the picture of the group's first variant, of which they get only the times; sound without
-// any picture cuts itself. Sound goes to the segment in which it is heard. When the clock has ended, what goes on is cut at the multiples.
+// picture of a package that has one; others follow the picture of the group's first representation that has one, of which they get only the times;
+// sound without any picture cuts itself. Sound goes to the segment in which it is heard. When the clock has ended, what goes on is cut at the multiples.
 type segmenter struct {
 	j       *job
-	group   *plan.HLSGroup
-	name    plan.Location // of its playlist
-	prefix  plan.Location
-	ts      plan.TransportStream
+	group   *streamGroup
+	name    plan.Location // for errors
+	reps    []*representation
 	feed    *feed
 	ids     []string // renditions of the tracks
 	clock   int      // index of the track that decides
 	timing  int      // index of the track that is not written, -1 for none
 	out     *Output
-	muxer   *mpegts.Muxer
-	streams []int // index in the muxer of each track
+	box     container
+	written []int // for each track, its place among those that are written, -1 for none
 
-	boundary int64    // nanoseconds: where the next segment may begin
-	current  *segment // being written
+	sparse   bool    // key frames alone are written
+	file     *object // of a single file
+	smooth   *cmaf.SmoothFile
+	boundary int64 // nanoseconds: where the next segment may begin
+	fragment int64 // nanoseconds: where the next fragment may begin
+	current  *segment
 	held     *segment // complete, but perhaps to be joined by the last one
 	done     []*segment
 	clockEnd int64 // where the last sample of the clock ends, so far
 	end      int64 // where the last written sample ends, so far
+	events   int   // timed metadata that were written
+	stamped  int   // segments up to the one that has the time of day
+	stampAt  int64 // nanoseconds: when the time of day is due next
+	head     int64 // of a single file: bytes before the first segment
+	usual    int   // bytes of the largest segment
+}
+
+// maxUsual bounds the memory that is taken at once for a segment because others were large.
+const maxUsual = 64 << 20
+
+// container writes samples as the segments of one format.
+type container interface {
+	// begin is called once all tracks that are written are known, with the first sample of each, nil for one that has none.
+	begin(tracks []*media.Track, first []*media.Sample) error
+	// open appends what a segment begins with. number counts from 0; at is when it is shown, in nanoseconds.
+	// clear leaves it unencrypted.
+	open(dst []byte, number int, at int64, clear bool) ([]byte, error)
+	// add appends a sample of a track. Its data may be overwritten afterwards. While holds is not 0, what is appended is not complete: nothing of it may be sent.
+	add(dst []byte, track int, s *media.Sample) ([]byte, error)
+	// flush completes what was appended, at the end of a fragment or segment, and tells of each fragment through wrote. The result may begin later in memory than dst.
+	flush(dst []byte, wrote func(track int, from, to int)) ([]byte, error)
+	// event appends timed metadata.
+	event(dst []byte, m *plan.TimedMetadata, segmentAt int64) ([]byte, error)
+	// holds is how many bytes of samples flush is needed for.
+	holds() int64
+	// opening is how many bytes at the start of a segment are needless when it is joined to the one before.
+	opening() int
 }
 
 // segment is a media segment.
 type segment struct {
 	start   int64 // nanoseconds
+	number  int   // from 0
 	object  *object
+	clear   bool
 	samples int64
-	size    int64 // bytes, once it is complete
+	opened  int // bytes of its opening
+	// from is where it begins in the object, of a single file.
+	from int64
+	size int64 // bytes, once it is complete
+	// pieces has an entry for each track that is written.
+	pieces []piece
+	// keyFrames are the places of key frames, where an I-frame playlist wants them.
+	keyFrames []keyFrame
+}
+
+// piece is what a segment has of one track.
+type piece struct {
+	samples    int64
+	first, end int64 // presentation time of the earliest sample and of the end of the latest one, ticks
+	bytes      int64
+	from, size int64 // of its fragments in the object, where those of several tracks lie in one
+	fragments  int
+}
+
+// keyFrame is where a key frame lies in its object.
+type keyFrame struct {
+	from, size int64
+	at         int64 // nanoseconds
 }
 
 func (s *segmenter) run() error {
@@ -64,11 +117,13 @@ func (s *segmenter) run() error {
 	return nil
 }
 
+func (s *segmenter) cutting() *plan.Cut { return &s.group.plan.Cut }
+
 func (s *segmenter) write() error {
-	if s.group.SegmentLength <= 0 {
-		return fmt.Errorf("a segment length of %v", s.group.SegmentLength)
+	if s.cutting().Length <= 0 {
+		return fmt.Errorf("a segment length of %v", s.cutting().Length)
 	}
-	s.boundary = int64(s.group.SegmentLength)
+	s.boundary, s.fragment = int64(s.cutting().Length), int64(s.cutting().Fragment)
 	if err := s.feed.fill(); err != nil {
 		return err
 	}
@@ -90,36 +145,34 @@ func (s *segmenter) write() error {
 	}
 }
 
-// begin sets up the muxer, once all tracks are known.
+// begin sets up the container, once all tracks are known.
 func (s *segmenter) begin() error {
-	p := mpegts.Program{
-		TransportStreamID: s.ts.TransportStreamID, Number: s.ts.ProgramNumber, PMTPID: s.ts.PMTPID, PCRPID: s.ts.PCRPID,
-		PATInterval: s.ts.PATInterval, PMTInterval: s.ts.PMTInterval, AudioFramesPerPES: s.ts.AudioFramesPerPES,
-	}
-	s.streams = make([]int, len(s.feed.heads))
-	audio := 0
+	var tracks []*media.Track
+	var first []*media.Sample
+	s.written = make([]int, len(s.feed.heads))
 	for i := range s.feed.heads {
 		t := s.feed.heads[i].track
 		if i == s.timing {
+			s.written[i] = -1
 			continue
 		}
-		pid := s.ts.VideoPID
-		if t.Kind == media.Audio {
-			if audio == len(s.ts.AudioPIDs) {
-				return fmt.Errorf("%d PIDs for more tracks of sound", audio)
-			}
-			pid = s.ts.AudioPIDs[audio]
-			audio++
-		} else {
+		if t.Kind == media.Video {
 			s.out.Width, s.out.Height = t.Width, t.Height
 		}
-		s.streams[i] = len(p.Streams)
-		p.Streams = append(p.Streams, mpegts.Stream{PID: pid, Track: t})
+		s.written[i] = len(tracks)
+		tracks, first = append(tracks, t), append(first, s.feed.heads[i].peek())
 		s.out.Tracks = append(s.out.Tracks, Track{Rendition: s.ids[i]})
 	}
-	var err error
-	s.muxer, err = mpegts.NewMuxer(p)
-	return err
+	for i, r := range s.reps {
+		r.tracks = tracks
+		if len(s.reps) > 1 {
+			r.tracks = tracks[i : i+1]
+		}
+	}
+	if err := s.box.begin(tracks, first); err != nil {
+		return err
+	}
+	return s.openFile()
 }
 
 // next chooses the track whose next sample comes first, -1 when nothing is left to write.
@@ -149,17 +202,36 @@ func (s *segmenter) next() int {
 
 // cuts reports whether a segment begins with a sample of the clock.
 func (s *segmenter) cuts(index int, sample *media.Sample) bool {
-	return index == s.clock && sample.Sync && shownAt(s.feed.heads[index].track, sample) >= s.boundary
+	if s.sparse && s.group.wholeSegments() {
+		// What is encrypted as a whole has no ranges to name key frames by: each is a segment.
+		return index == s.clock && sample.Sync && s.current != nil && s.current.samples > 0
+	}
+	return index == s.clock && sample.Sync && shownAt(s.feed.heads[index].track, sample) >= s.boundary && s.longEnough(sample)
+}
+
+// longEnough reports whether the segment being written has the least length that is asked for.
+func (s *segmenter) longEnough(sample *media.Sample) bool {
+	if s.cutting().Minimum <= 0 || s.current == nil {
+		return true
+	}
+	return shownAt(s.feed.heads[s.clock].track, sample)-s.current.start >= int64(s.cutting().Minimum)
 }
 
 func (s *segmenter) step(index int) error {
 	h := &s.feed.heads[index]
 	sample := h.peek()
 	shown := shownAt(h.track, sample)
-	if s.cuts(index, sample) || s.cutsTail(shown) {
+	switch {
+	case s.cuts(index, sample) || s.cutsTail(shown):
 		if err := s.cut(shown); err != nil {
 			return err
 		}
+	case s.cutsFragment(index, sample, shown):
+		if err := s.flush(); err != nil {
+			return err
+		}
+		length := int64(s.cutting().Fragment)
+		s.fragment = (shown/length + 1) * length
 	}
 	end := nanoseconds(h.track.PresentationTime(sample)+int64(sample.Duration), h.track.Timescale)
 	if index == s.clock {
@@ -171,10 +243,18 @@ func (s *segmenter) step(index int) error {
 		}
 		s.end = max(s.end, end)
 	}
-	if s.held != nil && (s.length() >= int64(s.group.MinSegmentLength) || s.current != nil && len(s.current.object.buf) > maxJoin) {
+	if s.held != nil && (s.length() >= int64(s.cutting().MinimumFinal) || s.current != nil && len(s.current.object.buf) > maxJoin) {
 		return s.release()
 	}
 	return nil
+}
+
+// cutsFragment reports whether a fragment, not a segment, begins with a sample: of the clock where it is written, else of any track.
+func (s *segmenter) cutsFragment(index int, sample *media.Sample, shown int64) bool {
+	if s.fragment <= 0 || s.current == nil || s.current.samples == 0 || !sample.Sync || shown < s.fragment {
+		return false
+	}
+	return index == s.clock && s.timing < 0 || s.timing >= 0 && index != s.timing
 }
 
 // cutsTail reports whether a segment begins with a sample after the end of the clock.
@@ -182,7 +262,7 @@ func (s *segmenter) cutsTail(shown int64) bool {
 	if !s.feed.heads[s.clock].ended {
 		return false
 	}
-	length := int64(s.group.SegmentLength)
+	length := int64(s.cutting().Length)
 	if least := s.clockEnd + tailTolerance; s.boundary < least {
 		s.boundary = (least + length - 1) / length * length
 	}
@@ -211,24 +291,51 @@ func (s *segmenter) cut(at int64) error {
 	if err := s.closeCurrent(); err != nil {
 		return err
 	}
-	length := int64(s.group.SegmentLength)
+	length := int64(s.cutting().Length)
 	s.boundary = (at/length + 1) * length
+	if f := int64(s.cutting().Fragment); f > 0 {
+		s.fragment = (at/f + 1) * f
+	}
 	return s.start(at)
 }
 
 func (s *segmenter) start(at int64) error {
-	n := len(s.done) + 1
+	n := len(s.done)
 	if s.held != nil {
 		n++
 	}
-	if n > maxSegments {
+	if n >= maxSegments {
 		return fmt.Errorf("more than %d segments", maxSegments)
 	}
-	loc := s.prefix
-	loc.Key = plan.StampSegment(fmt.Sprintf("%s_%05d.ts", loc.Key, n), s.j.o.Now())
-	s.current = &segment{start: at, object: s.j.newObject(loc, contentTypeTS, false)}
-	s.current.object.unbounded = s.held != nil
-	s.current.object.buf = s.muxer.AppendSegmentStart(s.current.object.buf)
+	e := s.group.plan.Encryption
+	seg := &segment{start: at, number: n, pieces: make([]piece, len(s.out.Tracks)), clear: e != nil && e.ClearLead && n == 0}
+	switch {
+	case s.file != nil && !s.apart():
+		seg.object = s.file
+	case s.file != nil:
+		// It is put behind the others when it is complete.
+		seg.object = &object{j: s.j, unbounded: true}
+	default:
+		seg.object = s.j.newObject(plan.Location{}, s.reps[0].contentType(), false)
+		seg.object.unbounded = s.held != nil || s.reps[0].plan.ByTime
+		if !s.reps[0].plan.ByTime {
+			seg.object.loc = s.reps[0].location(n, 0, s.j.o.Now())
+		}
+	}
+	seg.from = seg.object.written()
+	if s.group.wholeSegments() && !seg.clear && s.reps[0].protection != nil {
+		var err error
+		if seg.object.seal, err = s.reps[0].segmentCipher(n); err != nil {
+			return err
+		}
+	}
+	s.current = seg
+	var err error
+	before := len(seg.object.buf)
+	if seg.object.buf, err = s.box.open(seg.object.buf, n, at, seg.clear); err != nil {
+		return err
+	}
+	seg.opened = len(seg.object.buf) - before
 	return nil
 }
 
@@ -238,14 +345,80 @@ func (s *segmenter) append(index int, sample *media.Sample) error {
 			return err
 		}
 	}
-	o := s.current.object
-	var err error
-	if o.buf, err = s.muxer.AppendSample(o.buf, s.streams[index], sample); err != nil {
+	seg, track := s.current, s.feed.heads[index].track
+	w := s.written[index]
+	p := &seg.pieces[w]
+	shown := track.PresentationTime(sample)
+	if p.samples == 0 || shown < p.first {
+		p.first = shown
+	}
+	if p.samples == 0 && s.reps[0].plan.ByTime && s.file == nil {
+		seg.object.loc = s.reps[0].location(seg.number, max(0, shown), s.j.o.Now())
+		seg.object.unbounded = s.held != nil
+	}
+	p.samples++
+	p.end = max(p.end, shown+int64(sample.Duration))
+	p.bytes += int64(len(sample.Data))
+	o := seg.object
+	if err := s.metadata(index, track, sample); err != nil {
+		return err
+	}
+	before, err := s.beginKeyFrame(track, sample)
+	if err != nil {
+		return err
+	}
+	o.room(len(sample.Data)+len(sample.Data)/overheadShare+overheadLeast, s.usual)
+	if o.buf, err = s.box.add(o.buf, w, sample); err != nil {
 		return fmt.Errorf("rendition %s: %w", s.ids[index], err)
 	}
-	s.current.samples++
-	s.out.Tracks[s.streams[index]].add(s.feed.heads[index].track, sample)
+	if n := o.written() - before; before >= 0 {
+		seg.keyFrames = append(seg.keyFrames, keyFrame{from: before, size: n, at: nanoseconds(shown, track.Timescale)})
+	}
+	s.takeKeyFrames()
+	seg.samples++
+	s.out.Tracks[w].add(track, sample)
+	if s.box.holds() > s.j.o.fragmentLimit {
+		return fmt.Errorf("rendition %s: %w: at most %d", s.ids[index], errNoKeyFrame, s.j.o.fragmentLimit)
+	}
+	if s.box.holds() > 0 {
+		o.count()
+		return nil
+	}
 	return o.grown()
+}
+
+// What a container may add to a sample: a share of its size, and at least something.
+const (
+	overheadShare = 32
+	overheadLeast = 4 << 10
+)
+
+// beginKeyFrame readies a transport stream for a key frame that an I-frame playlist names in place, with the tables before it, and returns where it will
+// begin; else -1.
+func (s *segmenter) beginKeyFrame(track *media.Track, sample *media.Sample) (int64, error) {
+	f := s.reps[0].plan.IFrames
+	box, ok := s.box.(*transport)
+	if f == nil || f.Playlist.Key == "" || f.Segments.Key != "" || !ok || !sample.Sync || track.Kind != media.Video {
+		return -1, nil
+	}
+	if o := s.current.object; len(s.current.keyFrames) > 0 || s.current.samples > 0 {
+		o.buf = box.muxer.AppendFlush(o.buf)
+		at := o.written()
+		o.buf = box.muxer.AppendSegmentStart(o.buf)
+		return at, nil
+	}
+	return s.current.from, nil
+}
+
+// takeKeyFrames takes over where key frames that stand alone were written.
+func (s *segmenter) takeKeyFrames() {
+	if box, ok := s.box.(*sparse); ok {
+		for _, k := range box.frames {
+			k.from += s.current.object.size
+			s.current.keyFrames = append(s.current.keyFrames, k)
+		}
+		box.frames = box.frames[:0]
+	}
 }
 
 // closeCurrent completes the segment being written. It is held when it might have to take in the last one.
@@ -253,10 +426,13 @@ func (s *segmenter) closeCurrent() error {
 	if err := s.release(); err != nil {
 		return err
 	}
-	o := s.current.object
-	o.buf = s.muxer.AppendFlush(o.buf)
+	if err := s.flush(); err != nil {
+		return err
+	}
+	s.current.size = s.current.object.written() - s.current.from
+	s.usual = max(s.usual, int(min(s.current.size, maxUsual)))
 	s.held, s.current = s.current, nil
-	if s.group.MinSegmentLength <= 0 {
+	if s.cutting().MinimumFinal <= 0 {
 		return s.release()
 	}
 	return nil
@@ -269,28 +445,44 @@ func (s *segmenter) release() error {
 		return nil
 	}
 	s.held = nil
-	if s.current != nil {
-		s.current.object.unbounded = false
+	if s.current != nil && s.current.object != s.file && s.file == nil {
+		s.current.object.unbounded = s.reps[0].plan.ByTime && s.current.samples == 0
 	}
 	s.done = append(s.done, held)
-	held.size = held.object.written()
-	return held.object.finish(nil, nil, func(int64) {})
+	if s.file == nil {
+		if held.samples == 0 && s.reps[0].plan.ByTime {
+			held.object.loc = s.reps[0].location(held.number, s.reps[0].tick(held.start), s.j.o.Now())
+		}
+		held.size = held.object.sealedSize()
+		return held.object.finish(nil, nil, func(int64) {})
+	}
+	if held.object == s.file {
+		return nil
+	}
+	body := held.object.sealed()
+	s.j.meter.drop(held.object.counted)
+	held.from, held.size = s.file.written(), int64(len(body))
+	s.file.buf = append(s.file.buf, body...)
+	return s.file.grown()
 }
 
 // finish writes the last segment, or joins it to the one before.
 func (s *segmenter) finish() error {
 	last := s.current
 	if last != nil && last.samples == 0 {
-		last = nil // it began with the clock, but nothing came
+		// It began with the clock, but nothing came.
+		if last.object == s.file {
+			last.object.buf = last.object.buf[:len(last.object.buf)-last.opened]
+		}
+		last = nil
 	}
 	if last != nil {
-		last.object.buf = s.muxer.AppendFlush(last.object.buf)
-		if s.held != nil && s.length() < int64(s.group.MinSegmentLength) {
-			o := s.held.object
-			o.buf = append(o.buf, last.object.buf...)
-			s.held.samples += last.samples
-			s.j.meter.drop(last.object.counted)
-			if err := o.grown(); err != nil {
+		if err := s.flush(); err != nil {
+			return err
+		}
+		last.size = last.object.written() - last.from
+		if s.held != nil && s.held.clear == last.clear && s.length() < int64(s.cutting().MinimumFinal) && last.object.parts == 0 {
+			if err := s.join(last); err != nil {
 				return err
 			}
 			last = nil
@@ -306,8 +498,47 @@ func (s *segmenter) finish() error {
 			return err
 		}
 	}
+	if s.file != nil {
+		if err := s.closeFile(); err != nil {
+			return err
+		}
+	}
 	s.report()
 	return nil
+}
+
+// join puts the last segment behind the held one.
+func (s *segmenter) join(last *segment) error {
+	held := s.held
+	if last.object != held.object {
+		shift := held.object.written() - int64(s.box.opening()) - last.from
+		o := held.object
+		o.buf = append(o.buf, last.object.buf[s.box.opening():]...)
+		s.j.meter.drop(last.object.counted)
+		for i := range last.keyFrames {
+			last.keyFrames[i].from += shift
+		}
+		for i := range last.pieces {
+			last.pieces[i].from += shift
+		}
+	}
+	held.samples += last.samples
+	held.size = held.object.written() - held.from
+	held.keyFrames = append(held.keyFrames, last.keyFrames...)
+	for i := range held.pieces {
+		p, more := &held.pieces[i], &last.pieces[i]
+		if more.samples == 0 {
+			continue
+		}
+		if p.samples == 0 {
+			*p = *more
+			continue
+		}
+		p.samples, p.bytes, p.fragments = p.samples+more.samples, p.bytes+more.bytes, p.fragments+more.fragments
+		p.first, p.end = min(p.first, more.first), max(p.end, more.end)
+		p.size = more.from + more.size - p.from
+	}
+	return held.object.grown()
 }
 
 // report sets durations: each segment lasts until the next begins, the last until its last sample ends.
@@ -324,20 +555,27 @@ func (s *segmenter) report() {
 	o.Segments = len(s.done)
 	o.Duration = time.Duration(max(0, s.end))
 	o.Bitrate = bitrate(o.Bytes, o.Duration)
-	if s.group.NoManifests {
+	if len(s.group.plan.HLS)+len(s.group.plan.DASH)+len(s.group.plan.Smooth) == 0 {
+		if s.file != nil {
+			o.Paths = append(o.Paths, s.file.loc)
+			return
+		}
 		for _, seg := range s.done {
 			o.Paths = append(o.Paths, seg.object.loc)
 		}
 	}
 }
 
-// media is the media playlist.
-func (s *segmenter) media() *hls.Media {
-	m := &hls.Media{IntegerDurations: s.group.IntegerDurations, NoCache: !s.group.AllowCache}
-	for i, seg := range s.done {
-		m.Segments = append(m.Segments, hls.Segment{
-			URI: hls.RelativeURI(s.name.Key, seg.object.loc.Key), Duration: s.out.SegmentDurations[i],
-		})
+// apart says that a segment of a single file is made by itself: it is encrypted as a whole, or begins with a tag that a longer one must not have inside.
+func (s *segmenter) apart() bool {
+	return s.group.wholeSegments() || s.reps[0].plan.Format == plan.PackedAudio
+}
+
+// segmentCipher is the cipher of a segment that is encrypted whole.
+func (r *representation) segmentCipher(number int) (*cenc.SegmentCipher, error) {
+	iv := r.group.plan.Encryption.ConstantIV
+	if iv == nil {
+		iv = cenc.SequenceIV(uint64(hls.FirstSequence + number))
 	}
-	return m
+	return cenc.NewSegmentCipher(r.protection.Key.Value, iv)
 }

@@ -77,6 +77,9 @@ type memoryUpload struct {
 	active           int
 }
 
+// minPartSize is the least that S3 allows.
+const minPartSize = 5 << 20
+
 var errMisuse = errors.New("the upload was used wrongly")
 
 func (u *memoryUpload) Part(ctx context.Context, number int, body []byte) error {

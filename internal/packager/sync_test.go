@@ -87,9 +87,7 @@ func TestSync(t *testing.T) {
 			p := hlsOnly("v0", "a0")
 			p.Files = fileOnly("v0", "a0").Files
 			p.Files = append(p.Files, plan.File{Location: loc("last.mp4"), Video: "v0", Audio: []string{"a0"}, MoovLast: true})
-			p.HLS[0].AudioGroups = []plan.HLSAudio{{
-				Playlist: loc("film_s.m3u8"), SegmentPrefix: loc("film_s"), Audio: "a0", GroupID: "g", Name: "n", TS: transport(false, 1), Output: 1,
-			}}
+			p.Streams[0] = hlsGroup("film", 1, variant("film_v", 0, "", "v0", "a0"), sound("film_s", 1, "g", "a0"))
 			e := startEncoder(t, t.Context(), fmt.Sprintf(flashAndBeep, tt.rate, tt.sampleRate),
 				stream{"v0", "-map 0:v " + videoArgs + keyEvery("2") + tt.args}, stream{"a0", "-map 1:a " + audioArgs})
 			m := newMemory()
@@ -166,8 +164,9 @@ func TestShapes(t *testing.T) {
 			}
 			p := hlsOnly(videoID, audioIDs...)
 			if videoID == "" {
-				p.HLS[0].Variants = nil
-				p.HLS[0].AudioGroups = []plan.HLSAudio{{Playlist: loc("film_v.m3u8"), SegmentPrefix: loc("film_v"), Audio: "a0", GroupID: "g", Name: "n", Variant: true, TS: transport(false, 1)}}
+				r := sound("film_v", 0, "g", "a0")
+				r.Variant = true
+				p.Streams[0].Representations[0] = r
 			}
 			p.Files = fileOnly(videoID, audioIDs...).Files
 			e := startEncoder(t, t.Context(), tt.input, streams...)

@@ -1,0 +1,78 @@
+package packager
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"darkroom/internal/cmaf"
+	"darkroom/internal/id3"
+	"darkroom/internal/mpegts/mpegtstest"
+	"darkroom/internal/plan"
+)
+
+// Timed metadata stands at its time in transport streams, with the time of day as often as it is asked for.
+func TestTimedMetadata(t *testing.T) {
+	t.Parallel()
+	begin := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	tag := id3.Append(nil, id3.ReleaseTime(begin.Add(time.Hour)))
+	p := hlsOnly("v0", "a0")
+	g := &p.Streams[0]
+	g.Metadata = []plan.TimedMetadata{{At: 1480 * time.Millisecond, ID3: tag}}
+	g.ID3Frame, g.ID3Period, g.ID3Begin = "TDRL", 2*time.Second, begin
+	g.Representations[0].PassMetadata, g.Representations[0].MetadataPID = true, 502
+	m := newMemory()
+	if _, err := Run(t.Context(), p, readers(shortFilm(t)), m, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	type event struct {
+		At   time.Duration
+		Said string
+	}
+	var got []event
+	var parser mpegtstest.Parser
+	for _, name := range []string{"film_v_00001.ts", "film_v_00002.ts"} {
+		if err := parser.Segment(m.objects["s3://b/"+name]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, u := range parser.Units {
+		if u.PID != 502 {
+			continue
+		}
+		frames, err := mpegtstest.Tag(u.Data)
+		if err != nil || len(frames) != 1 {
+			t.Fatalf("a tag of %d frames, %v", len(frames), err)
+		}
+		got = append(got, event{time.Duration(u.PTS-10*90_000) * time.Second / 90_000, frames[0].Body[1:]})
+	}
+	want := []event{{0, "2026-03-04T05:06:07"}, {1480 * time.Millisecond, "2026-03-04T06:06:07"}, {2 * time.Second, "2026-03-04T05:06:09"}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// In fragmented MP4 it stands in an event message before the fragments of its segment.
+func TestTimedMetadataInEvents(t *testing.T) {
+	t.Parallel()
+	tag := id3.Append(nil, id3.ReleaseTime(time.Unix(0, 0)))
+	p := hlsOnly("v0")
+	r := &p.Streams[0].Representations[0]
+	p.Streams[0].Kind = plan.CMAF
+	p.Streams[0].Metadata = []plan.TimedMetadata{{At: 2500 * time.Millisecond, ID3: tag}}
+	r.Format, r.Extension, r.Init = plan.FragmentedMP4, ".cmfv", loc("film_init.cmfv")
+	r.PassMetadata, r.EventScheme, r.EventVersion = true, cmaf.ID3Scheme, 1
+	m := newMemory()
+	if _, err := Run(t.Context(), p, readers(shortFilm(t)), m, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for i, name := range []string{"film_v_00001.cmfv", "film_v_00002.cmfv"} {
+		body := m.objects["s3://b/"+name]
+		at, moof := bytes.Index(body, []byte("emsg")), bytes.Index(body, []byte("moof"))
+		if has := at >= 0; has != (i == 1) || has && (at > moof || !bytes.Contains(body[at:moof], tag)) {
+			t.Errorf("%s: the event message is at %d, and the fragment at %d", name, at, moof)
+		}
+	}
+}
