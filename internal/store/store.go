@@ -10,7 +10,6 @@ import (
 	"errors"
 	"time"
 
-	"darkroom/internal/audit"
 	"darkroom/internal/job"
 	"darkroom/internal/lease"
 )
@@ -42,15 +41,25 @@ type Ended struct {
 	Epoch  int64
 	// Again says that the task can be claimed again; otherwise its job has failed.
 	Again bool
+
+	Account, JobID, Worker string
+	Attempt                int
+	Claimed                time.Time
 }
 
-// Event is one event of a job, in the order of the outbox.
+// Event is one event, in the order of the outbox: of a job, or one that somebody has put there.
 type Event struct {
 	Sequence int64
-	JobID    string
+	ID       string // a UUID; empty for one that an earlier version wrote
+	Account  string
+	JobID    string // empty for one that is not of a job
 	Status   string // as in the detail of MediaConvert's events: PROGRESSING, COMPLETE, …
 	Time     time.Time
 	Detail   json.RawMessage
+
+	Source     string   // empty for those of jobs, which all have the same source, type and kind of resource
+	DetailType string   // likewise
+	Resources  []string // likewise
 }
 
 // Store keeps records. All methods may be called at the same time. Times are handed in.
@@ -97,9 +106,15 @@ type Store interface {
 	Events(ctx context.Context, after int64, limit int) ([]Event, error)
 	Acknowledge(ctx context.Context, upTo int64) error
 
-	// Audit appends a record; Trail returns the newest ones first.
-	Audit(ctx context.Context, r audit.Record) error
-	Trail(ctx context.Context, limit int) ([]audit.Record, error)
+	// EventsGrown returns a channel that is closed when the next events are appended.
+	EventsGrown() <-chan struct{}
+
+	Deliveries
+
+	Trail
+	Lifecycle
+	Readers
+	Backlog
 
 	Close() error
 }

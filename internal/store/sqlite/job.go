@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"darkroom/internal/audit"
+	events "darkroom/internal/event"
 	"darkroom/internal/job"
 	"darkroom/internal/store"
 )
@@ -53,16 +54,14 @@ func put(ctx context.Context, tx *sql.Tx, j *job.Job) error {
 	if !j.Finished.IsZero() {
 		finished = j.Finished.UnixMicro()
 	}
-	_, err = tx.ExecContext(ctx, "UPDATE jobs SET queue = ?, status = ?, record = ?, started = ?, finished = ? WHERE account = ? AND id = ?",
-		j.Queue, j.Status, string(text), started, finished, j.Account, j.ID)
-	return err
+	return exec(ctx, tx, updateJob, j.Queue, j.Status, string(text), started, finished, j.Account, j.ID)
 }
 
 // facet records what a job is found by.
 func facet(ctx context.Context, tx *sql.Tx, j *job.Job, facets []job.Facet) error {
 	for _, f := range facets {
 		for _, v := range f.Values {
-			if _, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO facets (account, name, value, job) VALUES (?, ?, ?, ?)", j.Account, f.Name, v, j.ID); err != nil {
+			if err := exec(ctx, tx, insertFacet, j.Account, f.Name, v, j.ID); err != nil {
 				return fmt.Errorf("record what job %s is found by: %w", j.ID, err)
 			}
 		}
@@ -96,7 +95,8 @@ func (s *Store) Forget(ctx context.Context, before time.Time, limit int) (int, e
 	n := 0
 	err := s.change(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		n = 0
-		rows, err := tx.QueryContext(ctx, "SELECT account, id FROM jobs WHERE finished > 0 AND finished < ? ORDER BY finished LIMIT ?", before.UnixMicro(), limit)
+		rows, err := tx.QueryContext(ctx, `SELECT account, id FROM jobs WHERE finished > 0 AND finished < ?
+			AND NOT EXISTS (SELECT 1 FROM holds WHERE holds.account = jobs.account AND kind = 'job' AND target = jobs.id) ORDER BY finished LIMIT ?`, before.UnixMicro(), limit)
 		if err != nil {
 			return err
 		}
@@ -112,23 +112,25 @@ func (s *Store) Forget(ctx context.Context, before time.Time, limit int) (int, e
 			return err
 		}
 		for _, g := range gone {
-			for _, statement := range []string{
-				"DELETE FROM facets WHERE account = ? AND job = ?", "DELETE FROM tasks WHERE account = ? AND job = ?", "DELETE FROM jobs WHERE account = ? AND id = ?",
-			} {
-				if _, err := tx.ExecContext(ctx, statement, g[0], g[1]); err != nil {
-					return err
-				}
+			if err := dropJob(ctx, tx, g[0], g[1]); err != nil {
+				return err
 			}
 		}
 		n = len(gone)
+		if n == 0 {
+			return errNothing
+		}
 		return nil
 	})
+	if errors.Is(err, errNothing) {
+		err = nil
+	}
 	return n, err
 }
 
 // Submit implements store.Store.
 func (s *Store) Submit(ctx context.Context, j *job.Job, now time.Time) (*job.Job, error) {
-	recorded := j
+	recorded, told := j, audit.From(ctx)
 	err := s.change(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		recorded = j
 		var token any
@@ -143,6 +145,9 @@ func (s *Store) Submit(ctx context.Context, j *job.Job, now time.Time) (*job.Job
 				return job.ErrTokenReused
 			default:
 				recorded = first
+				if told != nil {
+					told.Open() // what it says is of another job
+				}
 				return nil
 			}
 		}
@@ -150,16 +155,14 @@ func (s *Store) Submit(ctx context.Context, j *job.Job, now time.Time) (*job.Job
 		if err != nil {
 			return fmt.Errorf("write the record of a job: %w", err)
 		}
-		if _, err := tx.ExecContext(ctx, "INSERT INTO jobs (account, id, queue, status, token, record) VALUES (?, ?, ?, ?, ?, ?)",
-			j.Account, j.ID, j.Queue, j.Status, token, string(text)); err != nil {
+		if err := exec(ctx, tx, insertJob, j.Account, j.ID, j.Queue, j.Status, token, string(text)); err != nil {
 			return fmt.Errorf("record job %s: %w", j.ID, err)
 		}
 		hop := int64(0)
 		if len(j.Hops) > 0 {
 			hop = now.Add(j.Hops[0].Wait).UnixMicro()
 		}
-		if _, err = tx.ExecContext(ctx, "INSERT INTO tasks (id, account, job, queue, state, priority, created, hop) VALUES (?, ?, ?, ?, 'waiting', ?, ?, ?)",
-			taskID(j), j.Account, j.ID, j.Queue, j.Priority, now.UnixMicro(), hop); err != nil {
+		if err = exec(ctx, tx, insertTask, taskID(j), j.Account, j.ID, j.Queue, j.Priority, now.UnixMicro(), hop); err != nil {
 			return err
 		}
 		return facet(ctx, tx, j, j.Facets)
@@ -265,31 +268,65 @@ func (s *Store) Count(ctx context.Context, account, queue string) (job.Counts, e
 	return c, nil
 }
 
-// event appends to the outbox.
-func event(ctx context.Context, tx *sql.Tx, j *job.Job, status string, now time.Time, more map[string]any) error {
-	detail := map[string]any{
-		"timestamp": now.UnixMilli(), "accountId": j.Account, "queue": j.Queue, "jobId": j.ID, "status": status, "userMetadata": map[string]string{},
-	}
+// event appends to the outbox what has become of a job. detail makes the detail of the state of what all have.
+func event(ctx context.Context, tx *sql.Tx, j *job.Job, status events.Status, now time.Time, detail func(events.Detail) any) error {
+	d := events.Detail{Timestamp: now.UnixMilli(), AccountID: j.Account, Queue: j.Queue, JobID: j.ID, Status: status, UserMetadata: map[string]string{}}
 	var request struct {
 		UserMetadata map[string]string `json:"userMetadata"`
 	}
 	if len(j.Request) > 0 && json.Unmarshal(j.Request, &request) == nil && request.UserMetadata != nil {
-		detail["userMetadata"] = request.UserMetadata
+		d.UserMetadata = request.UserMetadata
 	}
-	for k, v := range more {
-		detail[k] = v
+	var whole any = d
+	if detail != nil {
+		whole = detail(d)
 	}
-	text, err := json.Marshal(detail)
+	text, err := events.Encode(whole)
 	if err != nil {
 		return fmt.Errorf("write an event: %w", err)
 	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO events (account, job, status, time, detail) VALUES (?, ?, ?, ?, ?)", j.Account, j.ID, status, now.UnixMicro(), string(text))
+	return appendEvent(ctx, tx, &store.Event{Account: j.Account, JobID: j.ID, Status: string(status), Time: now, Detail: text}, "")
+}
+
+// warn adds warnings to those of a job, and writes an event for each that is new to it.
+func warn(ctx context.Context, tx *sql.Tx, j *job.Job, now time.Time, more []events.Warning) error {
+	have, err := warningsOf(j)
+	if err != nil {
+		return err
+	}
+	for _, w := range more {
+		i := slices.IndexFunc(have, func(h events.Warning) bool { return h.Code == w.Code })
+		if i >= 0 {
+			have[i].Count += w.Count
+			continue
+		}
+		have = append(have, w)
+		if err := event(ctx, tx, j, events.NewWarning, now, func(d events.Detail) any {
+			code, message := events.WarningOf(w.Code)
+			return events.WarningDetail{Detail: d, WarningCode: code, WarningMessage: message}
+		}); err != nil {
+			return err
+		}
+	}
+	if len(have) > 0 {
+		j.Warnings, err = json.Marshal(have)
+	}
 	return err
+}
+
+// warningsOf reads the warnings of a job.
+func warningsOf(j *job.Job) (all []events.Warning, err error) {
+	if len(j.Warnings) > 0 {
+		if err := json.Unmarshal(j.Warnings, &all); err != nil {
+			return nil, fmt.Errorf("read the warnings of job %s: %w", j.ID, err)
+		}
+	}
+	return all, nil
 }
 
 // Events implements store.Store.
 func (s *Store) Events(ctx context.Context, after int64, limit int) ([]store.Event, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT sequence, job, status, time, detail FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?", after, limit)
+	rows, err := s.read.QueryContext(ctx, "SELECT sequence, id, account, job, status, time, detail, source, type, resources FROM events WHERE sequence > ? ORDER BY sequence LIMIT ?", after, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -298,9 +335,14 @@ func (s *Store) Events(ctx context.Context, after int64, limit int) ([]store.Eve
 	for rows.Next() {
 		var e store.Event
 		var at int64
-		var detail []byte
-		if err := rows.Scan(&e.Sequence, &e.JobID, &e.Status, &at, &detail); err != nil {
+		var detail, resources []byte
+		if err := rows.Scan(&e.Sequence, &e.ID, &e.Account, &e.JobID, &e.Status, &at, &detail, &e.Source, &e.DetailType, &resources); err != nil {
 			return nil, err
+		}
+		if len(resources) > 0 {
+			if err := json.Unmarshal(resources, &e.Resources); err != nil {
+				return nil, fmt.Errorf("read an event: %w", err)
+			}
 		}
 		e.Time, e.Detail = time.UnixMicro(at).UTC(), detail
 		events = append(events, e)
@@ -314,38 +356,4 @@ func (s *Store) Acknowledge(ctx context.Context, upTo int64) error {
 		_, err := tx.ExecContext(ctx, "DELETE FROM events WHERE sequence <= ?", upTo)
 		return err
 	})
-}
-
-// Audit implements store.Store.
-func (s *Store) Audit(ctx context.Context, r audit.Record) error {
-	text, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("write an audit record: %w", err)
-	}
-	return s.change(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "INSERT INTO audit (time, record) VALUES (?, ?)", r.Time.UnixMicro(), string(text))
-		return err
-	})
-}
-
-// Trail implements store.Store.
-func (s *Store) Trail(ctx context.Context, limit int) ([]audit.Record, error) {
-	rows, err := s.read.QueryContext(ctx, "SELECT record FROM audit ORDER BY sequence DESC LIMIT ?", limit)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }()
-	var trail []audit.Record
-	for rows.Next() {
-		var text []byte
-		var r audit.Record
-		if err := rows.Scan(&text); err != nil {
-			return nil, err
-		}
-		if err := json.Unmarshal(text, &r); err != nil {
-			return nil, fmt.Errorf("read an audit record: %w", err)
-		}
-		trail = append(trail, r)
-	}
-	return trail, rows.Err()
 }

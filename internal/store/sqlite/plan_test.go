@@ -41,6 +41,11 @@ func (c *recorded) note(query string) {
 	c.to.seen[query] = true
 }
 
+func (c *recorded) Prepare(query string) (driver.Stmt, error) {
+	c.note(query)
+	return c.Conn.Prepare(query)
+}
+
 func (c *recorded) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
 	return c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
 }
@@ -56,14 +61,21 @@ func (c *recorded) ExecContext(ctx context.Context, query string, args []driver.
 }
 
 // walk is a step of a plan that reads a table from end to end.
-var walk = regexp.MustCompile(`^SCAN (jobs|tasks|facets|resources|events|audit)\b`)
+var walk = regexp.MustCompile(`^SCAN (jobs|tasks|facets|resources|events|records|segments|segment_terms|readers|deliveries)\b`)
 
 // walks are the statements that may: those that end after a row or a page, in the order of their index.
 var walks = []string{
-	"SELECT record FROM audit ORDER BY sequence DESC LIMIT ?",
 	// The index holds the waiting, or the leased, and nothing else; its first entry is the answer.
 	"SELECT min(deadline) FROM tasks WHERE state = 'leased'",
+	"SELECT sequence, terms, record FROM records WHERE position IS NULL ORDER BY sequence LIMIT ?",
+	// There are at most store.MaxReaders.
+	"SELECT name, position FROM readers LIMIT ?",
 	"SELECT min(hop) FROM tasks WHERE state = 'waiting' AND hop > 0",
+	// They end after as many events as are asked for, in the order of the table.
+	"SELECT time FROM events ORDER BY sequence LIMIT 1",
+	"SELECT count(*) FROM (SELECT 1 FROM events ORDER BY sequence LIMIT ?)",
+	// Once at the start, and of what waits alone.
+	waitingTargets,
 }
 
 // TestPlans: whatever the contract of the records asks is answered by an index, and jobs come out of it in their order. A statement that walks
@@ -72,7 +84,10 @@ func TestPlans(t *testing.T) {
 	t.Parallel()
 	r := &recorder{seen: map[string]bool{}}
 	sql.Register("recorder", r)
-	for name, few := range map[string]int{"few jobs": fewJobs, "many jobs": 0} {
+	for name, as := range map[string]struct {
+		few     int
+		segment int64
+	}{"few jobs": {fewJobs, segmentSize}, "many jobs": {0, segmentSize}, "few records": {fewJobs, 3}} {
 		t.Run(name, func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) store.Store {
 				t.Helper()
@@ -80,7 +95,7 @@ func TestPlans(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				s.few = few
+				s.few, s.segment = as.few, as.segment
 				t.Cleanup(func() { _ = s.Close() })
 				return s
 			})

@@ -3,11 +3,11 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"strings"
 	"time"
 
+	events "darkroom/internal/event"
 	"darkroom/internal/job"
 	"darkroom/internal/store"
 )
@@ -79,24 +79,6 @@ func first(ctx context.Context, tx *sql.Tx) (*task, error) {
 // hopFailed is the warning of a job whose hop destination is gone.
 const hopFailed = 100000
 
-// warning is an entry of a job's warnings.
-type warning struct {
-	Code  int `json:"code"`
-	Count int `json:"count"`
-}
-
-// joined adds warnings to those that a job has.
-func joined(have, more json.RawMessage) (json.RawMessage, error) {
-	if len(have) == 0 || len(more) == 0 {
-		return append(have, more...), nil
-	}
-	var a, b []json.RawMessage
-	if err := errors.Join(json.Unmarshal(have, &a), json.Unmarshal(more, &b)); err != nil {
-		return nil, err
-	}
-	return json.Marshal(append(a, b...))
-}
-
 // Hop implements store.Store.
 func (s *Store) Hop(ctx context.Context, now time.Time) (int, error) {
 	hopped := 0
@@ -143,21 +125,19 @@ func hop(ctx context.Context, tx *sql.Tx, t task, now time.Time) error {
 			return err
 		}
 		if n == 0 && !strings.HasSuffix(h.Queue, ":queues/"+store.DefaultQueue) {
-			text, err := json.Marshal([]warning{{hopFailed, 1}})
-			if err == nil {
-				j.Warnings, err = joined(j.Warnings, text)
-			}
-			if err != nil {
+			if err := warn(ctx, tx, j, now, []events.Warning{{Code: hopFailed, Count: 1}}); err != nil {
 				return err
 			}
 		} else {
-			from := j.Queue
+			from, priority := j.Queue, j.Priority
 			j.Queue = h.Queue
 			if h.Priority != nil {
 				j.Priority = *h.Priority
 			}
 			j.Transitions = append(j.Transitions, job.Transition{From: from, To: h.Queue, Time: now})
-			if err := event(ctx, tx, j, "QUEUE_HOP", now, map[string]any{"priorQueue": from, "priority": j.Priority}); err != nil {
+			if err := event(ctx, tx, j, events.QueueHop, now, func(d events.Detail) any {
+				return events.HopDetail{Detail: d, PreviousQueue: from, Priority: j.Priority, PreviousPriority: priority}
+			}); err != nil {
 				return err
 			}
 		}

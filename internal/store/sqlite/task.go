@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	events "darkroom/internal/event"
 	"darkroom/internal/job"
 	"darkroom/internal/lease"
 	"darkroom/internal/store"
@@ -41,12 +42,14 @@ type task struct {
 	epoch                   int64
 	attempts                int
 	uploads                 []byte
+	worker                  string
+	claimed                 int64 // microseconds since 1970
 }
 
-const taskColumns = "id, account, job, state, epoch, attempts, uploads"
+const taskColumns = "id, account, job, state, epoch, attempts, uploads, worker, reported"
 
 func (t *task) fields() []any {
-	return []any{&t.id, &t.account, &t.job, &t.state, &t.epoch, &t.attempts, &t.uploads}
+	return []any{&t.id, &t.account, &t.job, &t.state, &t.epoch, &t.attempts, &t.uploads, &t.worker, &t.claimed}
 }
 
 // Claim implements store.Store.
@@ -72,7 +75,7 @@ func (s *Store) Claim(ctx context.Context, worker string, now, deadline time.Tim
 		}
 		if j.Status == job.Submitted {
 			j.Status, j.Started = job.Progressing, now
-			if err := event(ctx, tx, j, "PROGRESSING", now, nil); err != nil {
+			if err := event(ctx, tx, j, events.Progressing, now, nil); err != nil {
 				return err
 			}
 		}
@@ -124,36 +127,26 @@ func (s *Store) Report(ctx context.Context, id string, epoch int64, p lease.Prog
 				return err
 			}
 		}
-		if len(p.InputDetails) > 0 {
-			if err := event(ctx, tx, j, "INPUT_INFORMATION", now, map[string]any{"inputDetails": p.InputDetails}); err != nil {
+		if p.EngineBuild != "" {
+			j.EngineBuild = p.EngineBuild
+		}
+		j.Frames = max(j.Frames, p.Frames)
+		if len(p.InputDetails) > 0 && !j.InputTold { // a rescued job looks into its inputs again
+			j.InputTold = true
+			if err := event(ctx, tx, j, events.InputInformation, now, func(d events.Detail) any { return events.InputDetail{Detail: d, InputDetails: p.InputDetails} }); err != nil {
 				return err
 			}
 		}
 		if now.Sub(j.LastStatusTime) >= updateInterval(j) {
 			j.LastStatusTime = now
-			if err := event(ctx, tx, j, "STATUS_UPDATE", now, map[string]any{"jobProgress": progress(j)}); err != nil {
+			if err := event(ctx, tx, j, events.StatusUpdate, now, func(d events.Detail) any {
+				return events.StatusDetail{Detail: d, FramesDecoded: j.Frames, JobProgress: events.ProgressOf(string(j.Phase), j.PhasePercent, j.Percent, j.RetryCount)}
+			}); err != nil {
 				return err
 			}
 		}
 		return put(ctx, tx, j)
 	})
-}
-
-// progress is the jobProgress of a STATUS_UPDATE event.
-func progress(j *job.Job) map[string]any {
-	phases := map[string]any{}
-	status := "COMPLETE"
-	for _, p := range []job.Phase{job.Probing, job.Transcoding, job.Uploading} {
-		percent := 100
-		switch {
-		case p == j.Phase:
-			status, percent = "PROGRESSING", j.PhasePercent
-		case status != "COMPLETE":
-			status, percent = "PENDING", 0
-		}
-		phases[string(p)] = map[string]any{"status": status, "percentComplete": percent}
-	}
-	return map[string]any{"phaseProgress": phases, "jobPercentComplete": j.Percent, "currentPhase": j.Phase, "retryCount": j.RetryCount}
 }
 
 // Finish implements store.Store.
@@ -169,18 +162,28 @@ func (s *Store) Finish(ctx context.Context, id string, epoch int64, r lease.Resu
 		if _, err := tx.ExecContext(ctx, "UPDATE tasks SET state = 'ended', deadline = 0, uploads = '[]' WHERE id = ?", id); err != nil {
 			return err
 		}
-		if j.Warnings, err = joined(j.Warnings, r.Warnings); err != nil {
+		if err := warn(ctx, tx, j, now, r.Warnings); err != nil {
 			return err
 		}
 		if r.Error != nil {
 			return fail(ctx, tx, j, r.Error.Code, r.Error.Message, now)
 		}
-		j.Status, j.Finished, j.Percent, j.PhasePercent, j.OutputDetails = job.Complete, now, 100, 100, r.OutputDetails
-		details := map[string]any{"outputGroupDetails": json.RawMessage("[]")}
-		if len(r.EventDetails) > 0 {
-			details["outputGroupDetails"] = r.EventDetails
+		shown, err := events.Shown(r.EventDetails)
+		if err != nil {
+			return err
 		}
-		if err := event(ctx, tx, j, "COMPLETE", now, details); err != nil {
+		j.Status, j.Finished, j.Percent, j.PhasePercent, j.OutputDetails = job.Complete, now, 100, 100, shown
+		warnings, err := warningsOf(j)
+		if err != nil {
+			return err
+		}
+		groups := r.EventDetails
+		if groups == nil {
+			groups = []events.OutputGroup{}
+		}
+		if err := event(ctx, tx, j, events.Complete, now, func(d events.Detail) any {
+			return events.CompleteDetail{Detail: d, Warnings: warnings, OutputGroupDetails: groups}
+		}); err != nil {
 			return err
 		}
 		return put(ctx, tx, j)
@@ -189,20 +192,30 @@ func (s *Store) Finish(ctx context.Context, id string, epoch int64, r lease.Resu
 
 func fail(ctx context.Context, tx *sql.Tx, j *job.Job, code int, message string, now time.Time) error {
 	j.Status, j.Finished, j.ErrorCode, j.ErrorMessage = job.Errored, now, code, message
-	if err := event(ctx, tx, j, "ERROR", now, map[string]any{"errorCode": code, "errorMessage": message}); err != nil {
+	warnings, err := warningsOf(j)
+	if err != nil {
+		return err
+	}
+	if err := event(ctx, tx, j, events.Errored, now, func(d events.Detail) any {
+		return events.ErrorDetail{Detail: d, ErrorCode: code, ErrorMessage: message, Warnings: warnings}
+	}); err != nil {
 		return err
 	}
 	return put(ctx, tx, j)
 }
 
 // Release implements store.Store.
-func (s *Store) Release(ctx context.Context, id string, epoch int64, _ time.Time) error {
+func (s *Store) Release(ctx context.Context, id string, epoch int64, now time.Time) error {
 	return s.change(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		if _, _, err := held(ctx, tx, id, epoch); err != nil {
+		_, j, err := held(ctx, tx, id, epoch)
+		if err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "UPDATE tasks SET state = 'waiting', attempts = attempts - 1, deadline = 0 WHERE id = ?", id)
-		return err
+		if _, err := tx.ExecContext(ctx, "UPDATE tasks SET state = 'waiting', attempts = attempts - 1, deadline = 0 WHERE id = ?", id); err != nil {
+			return err
+		}
+		j.Waiting = now
+		return put(ctx, tx, j)
 	})
 }
 
@@ -226,7 +239,7 @@ func (s *Store) Cancel(ctx context.Context, account, id string, now time.Time) (
 			return err
 		}
 		j.Status, j.Finished, j.CancelAsked = job.Canceled, now, true
-		if err := event(ctx, tx, j, "CANCELED", now, nil); err != nil {
+		if err := event(ctx, tx, j, events.Canceled, now, nil); err != nil {
 			return err
 		}
 		return put(ctx, tx, j)
@@ -258,7 +271,9 @@ func (s *Store) end(ctx context.Context, condition string, value int64, now time
 			if err != nil {
 				return err
 			}
-			e := store.Ended{TaskID: t.id, Epoch: t.epoch}
+			e := store.Ended{
+				TaskID: t.id, Epoch: t.epoch, Account: t.account, JobID: t.job, Worker: t.worker, Attempt: t.attempts, Claimed: time.UnixMicro(t.claimed).UTC(),
+			}
 			state := "ended"
 			switch {
 			case t.attempts >= store.MaxAttempts:
@@ -268,6 +283,7 @@ func (s *Store) end(ctx context.Context, condition string, value int64, now time
 			default:
 				state, e.Again = "waiting", true
 				j.RetryCount++
+				j.Waiting = now
 				err = put(ctx, tx, j)
 			}
 			if err != nil {

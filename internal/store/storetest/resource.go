@@ -198,10 +198,7 @@ func hops(t *testing.T, s store.Store) {
 		t.Fatalf("claimed %+v", c)
 	}
 	hop(1000, 0) // what progresses stays
-	events := must[[]store.Event](t)(s.Events(t.Context(), 0, 10))
-	if len(events) != 2 || events[0].Status != "QUEUE_HOP" {
-		t.Errorf("events: %+v", events)
-	}
+	told(t, s, "NEW_WARNING "+arnOf("slow"), "QUEUE_HOP "+arnOf("fast"), "PROGRESSING "+arnOf("fast"))
 	n := must[job.Counts](t)(s.Count(t.Context(), account, arnOf("fast")))
 	if n.Progressing != 1 {
 		t.Errorf("counts: %+v", n)

@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"darkroom/internal/audit"
+	"darkroom/internal/event"
 	"darkroom/internal/job"
 	"darkroom/internal/lease"
 	"darkroom/internal/store"
@@ -59,6 +59,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"attempts are bounded", attempts},
 		{"48 hours", tooLong},
 		{"void", void},
+		{"readers of the trail", readers},
 		{"resources", resources},
 		{"pages of resources", resourcePages},
 		{"claims obey queues", queues},
@@ -70,8 +71,14 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"registries", registryChanges},
 		{"changes of a registry at once", registryAtOnce},
 		{"events", events},
-		{"audit", trail},
+		{"states", states},
+		{"deliveries", deliveries},
+		{"audit trail", trail},
+		{"holds", holds},
+		{"retention of audit records", retention},
+		{"records of requests", pending},
 		{"one failing change leaves the others", isolation},
+		{"backlog", backlog},
 		{"random operations against a model", model},
 		{"a context that has ended changes nothing", ended},
 	} {
@@ -282,9 +289,9 @@ func report(t *testing.T, s store.Store) {
 	submit(t, s, Job(1))
 	c := claim(t, s, 0)
 	uploads := []lease.Upload{{Bucket: "b", Key: "k", ID: "u"}}
-	ok(t, s.Report(t.Context(), c.TaskID, c.Epoch, lease.Progress{Phase: job.Transcoding, PhasePercent: 40, Percent: 30, Engine: "e 1", Uploads: uploads}, at(5), at(35)))
+	ok(t, s.Report(t.Context(), c.TaskID, c.Epoch, lease.Progress{Phase: job.Transcoding, PhasePercent: 40, Percent: 30, Engine: "e 1", EngineBuild: "by cc", Uploads: uploads}, at(5), at(35)))
 	j := must[*job.Job](t)(s.Get(t.Context(), account, c.Job.ID))
-	if j.Phase != job.Transcoding || j.PhasePercent != 40 || j.Percent != 30 || j.EngineVersion != "e 1" {
+	if j.Phase != job.Transcoding || j.PhasePercent != 40 || j.Percent != 30 || j.EngineVersion != "e 1" || j.EngineBuild != "by cc" {
 		t.Errorf("job: %+v", j)
 	}
 	if next := must[time.Time](t)(s.NextDeadline(t.Context())); !next.Equal(at(35)) {
@@ -303,11 +310,14 @@ func report(t *testing.T, s store.Store) {
 func finish(t *testing.T, s store.Store) {
 	submit(t, s, Job(1))
 	c := claim(t, s, 0)
-	r := lease.Result{OutputDetails: json.RawMessage(`[{"outputDetails":[]}]`), EventDetails: json.RawMessage(`[{"type":"FILE_GROUP"}]`)}
+	r := lease.Result{EventDetails: []event.OutputGroup{{Type: "FILE_GROUP", OutputDetails: []event.Output{
+		{OutputFilePaths: []string{"s3://out/a.mp4"}, DurationInMs: 1000, VideoDetails: &event.OutputVideo{WidthInPx: 640, HeightInPx: 360, AverageBitrate: 7}}, {DurationInMs: 2000},
+	}}, {}}}
+	const shown = `[{"outputDetails":[{"durationInMs":1000,"videoDetails":{"widthInPx":640,"heightInPx":360}},{"durationInMs":2000}]},{"outputDetails":[]}]`
 	ok(t, s.Finish(t.Context(), c.TaskID, c.Epoch, r, at(9)))
 	ok(t, s.Finish(t.Context(), c.TaskID, c.Epoch, r, at(10))) // the answer was lost, it is said again
 	j := must[*job.Job](t)(s.Get(t.Context(), account, c.Job.ID))
-	if j.Status != job.Complete || !j.Finished.Equal(at(9)) || j.Percent != 100 || string(j.OutputDetails) != string(r.OutputDetails) {
+	if j.Status != job.Complete || !j.Finished.Equal(at(9)) || j.Percent != 100 || string(j.OutputDetails) != shown {
 		t.Errorf("job: %+v", j)
 	}
 	is(t, "report after the end", s.Report(t.Context(), c.TaskID, c.Epoch, lease.Progress{}, at(11), at(41)), lease.ErrLost)
@@ -376,6 +386,13 @@ func cancel(t *testing.T, s store.Store) {
 	is(t, "cancel by another account", err, job.ErrNotFound)
 }
 
+// takenAway is what is said of the lease of a task that was claimed at 0, when it is taken away and can be claimed again.
+func takenAway(c *store.Claimed) store.Ended {
+	return store.Ended{
+		TaskID: c.TaskID, Epoch: c.Epoch, Again: true, Account: c.Job.Account, JobID: c.Job.ID, Worker: "w", Attempt: c.Attempt, Claimed: at(0).Truncate(time.Microsecond),
+	}
+}
+
 func expire(t *testing.T, s store.Store) {
 	submit(t, s, Job(1))
 	if next := must[time.Time](t)(s.NextDeadline(t.Context())); !next.IsZero() {
@@ -386,7 +403,7 @@ func expire(t *testing.T, s store.Store) {
 		t.Errorf("ended before its deadline: %v", e)
 	}
 	e := must[[]store.Ended](t)(s.Expire(t.Context(), at(30)))
-	if d := cmp.Diff([]store.Ended{{TaskID: c.TaskID, Epoch: c.Epoch, Again: true}}, e); d != "" {
+	if d := cmp.Diff([]store.Ended{takenAway(c)}, e); d != "" {
 		t.Errorf("ended (-want +got):\n%s", d)
 	}
 	j := must[*job.Job](t)(s.Get(t.Context(), account, c.Job.ID))
@@ -435,7 +452,7 @@ func void(t *testing.T, s store.Store) {
 	submit(t, s, Job(2))
 	c := claim(t, s, 0)
 	e := must[[]store.Ended](t)(s.Void(t.Context(), at(1)))
-	if d := cmp.Diff([]store.Ended{{TaskID: c.TaskID, Epoch: c.Epoch, Again: true}}, e); d != "" {
+	if d := cmp.Diff([]store.Ended{takenAway(c)}, e); d != "" {
 		t.Errorf("ended (-want +got):\n%s", d)
 	}
 	if again := claim(t, s, 2); again == nil || again.TaskID != c.TaskID {
@@ -447,10 +464,10 @@ func events(t *testing.T, s store.Store) {
 	ctx := t.Context()
 	submit(t, s, Job(1))
 	c := claim(t, s, 0)
-	ok(t, s.Report(ctx, c.TaskID, c.Epoch, lease.Progress{Phase: job.Transcoding, InputDetails: json.RawMessage(`[{"id":0}]`)}, at(3), at(33)))
+	ok(t, s.Report(ctx, c.TaskID, c.Epoch, lease.Progress{Phase: job.Transcoding, InputDetails: []event.Input{{ID: 1}}}, at(3), at(33)))
 	ok(t, s.Report(ctx, c.TaskID, c.Epoch, lease.Progress{Phase: job.Transcoding, PhasePercent: 50, Percent: 50}, at(10), at(40)))
 	ok(t, s.Report(ctx, c.TaskID, c.Epoch, lease.Progress{Phase: job.Transcoding, PhasePercent: 51, Percent: 51}, at(11), at(41)))
-	ok(t, s.Finish(ctx, c.TaskID, c.Epoch, lease.Result{EventDetails: json.RawMessage(`[{"type":"FILE_GROUP"}]`)}, at(12)))
+	ok(t, s.Finish(ctx, c.TaskID, c.Epoch, lease.Result{EventDetails: []event.OutputGroup{{Type: "FILE_GROUP"}}}, at(12)))
 	all := must[[]store.Event](t)(s.Events(ctx, 0, 100))
 	var got []string
 	for i, e := range all {
@@ -493,16 +510,6 @@ func events(t *testing.T, s store.Store) {
 	ok(t, s.Acknowledge(ctx, all[2].Sequence))
 	if rest := must[[]store.Event](t)(s.Events(ctx, 0, 100)); len(rest) != 1 || rest[0].Status != "COMPLETE" {
 		t.Errorf("after acknowledging: %+v", rest)
-	}
-}
-
-func trail(t *testing.T, s store.Store) {
-	for n := range 3 {
-		ok(t, s.Audit(t.Context(), audit.Record{Time: at(n), RequestID: fmt.Sprint(n), Outcome: audit.Granted, Resources: []string{"r"}}))
-	}
-	got := must[[]audit.Record](t)(s.Trail(t.Context(), 2))
-	if len(got) != 2 || got[0].RequestID != "2" || got[1].RequestID != "1" || got[0].Resources[0] != "r" || !got[0].Time.Equal(at(2)) {
-		t.Errorf("trail: %+v", got)
 	}
 }
 
