@@ -1,0 +1,4 @@
+package cloudtrailapi
+
+// NotOffered are the operations that are told not to be carried out.
+var NotOffered = notOffered
