@@ -1,6 +1,7 @@
 package root
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -32,7 +33,11 @@ func lock(ctx context.Context, dir string, wait bool) (unlock func(), err error)
 		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		switch {
 		case err == nil:
-			return func() { _ = f.Close() }, nil // closing unlocks
+			return func() {
+				// A process that is being started at this moment has the descriptor too, until it runs its program: closing ours would leave it locked.
+				_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+				_ = f.Close()
+			}, nil
 		case !errors.Is(err, syscall.EWOULDBLOCK):
 			_ = f.Close() // nothing was written
 			return nil, fmt.Errorf("lock the installation key: %w", err)
@@ -84,6 +89,15 @@ func readPrivate(path string, limit int64) ([]byte, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	return content, info, nil
+}
+
+// ReadPrivate reads a secret from a file that belongs to this user and that others have no access to, at most limit bytes, without the line end behind it.
+func ReadPrivate(path string, limit int64) (secret.Bytes, error) {
+	content, _, err := readPrivate(path, limit)
+	if err != nil {
+		return secret.Bytes{}, err
+	}
+	return secret.New(bytes.TrimRight(content, "\r\n")), nil
 }
 
 // readKey reads a file with a key and nothing else. fs.ErrNotExist says that there is none.

@@ -58,6 +58,8 @@ func (s *Store) CreateBucket(ctx context.Context, name string) error {
 		return err
 	}
 	b := newBucket(name, s.bucketFile(name), s.now().UTC())
+	s.barrier.RLock()
+	defer s.barrier.RUnlock()
 	b.gate.Lock() // nobody puts anything in before it is there
 	defer b.gate.Unlock()
 	s.mu.Lock()
@@ -133,6 +135,8 @@ func (s *Store) DeleteBucket(ctx context.Context, name string) error {
 			return err
 		}
 	}
+	s.barrier.RLock()
+	defer s.barrier.RUnlock()
 	b.gate.Lock()
 	defer b.gate.Unlock()
 	if b.gone {
@@ -141,6 +145,12 @@ func (s *Store) DeleteBucket(ctx context.Context, name string) error {
 	if err := s.emptyCheck(b); err != nil {
 		return err
 	}
+	if s.holds != nil {
+		if err := s.holds.Bucket(name); err != nil {
+			return err
+		}
+	}
+	s.preserve(filepath.Join(bucketDir, b.file))
 	if err := removeFile(s.path(bucketDir, b.file)); err != nil {
 		return storeError(err)
 	}
@@ -233,11 +243,14 @@ func (s *Store) SetBucketEncryption(ctx context.Context, name string, e blob.Buc
 	if e.Method == blob.SSEKMS && s.keys == nil {
 		return errNoKeys
 	}
+	s.barrier.RLock()
+	defer s.barrier.RUnlock()
 	b.gate.Lock()
 	defer b.gate.Unlock()
 	if b.gone {
 		return blob.ErrNoSuchBucket
 	}
+	s.preserve(filepath.Join(bucketDir, b.file))
 	r := bucketRecord{Version: recordVersion, Name: b.name, Created: b.created}
 	if e != (blob.BucketEncryption{}) {
 		r.Encryption = &e

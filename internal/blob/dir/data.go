@@ -116,7 +116,7 @@ func (s *Store) release(data []dataRef) {
 	}
 	s.mu.Unlock()
 	for _, id := range unused {
-		os.Remove(s.dataPath(id))
+		s.discard(id)
 	}
 }
 

@@ -64,19 +64,25 @@ type Options struct {
 	Now    func() time.Time
 	// Keys is the key service; without one blob.SSEKMS is not offered.
 	Keys Keys
+	// Holds says what is under a legal hold; nil for nothing.
+	Holds blob.Holds
 }
 
 // Store is an object store in a directory. It implements blob.Store.
 //
-// Locks, in the order in which they nest: upload.mu, bucket.gate, a stripe, Store.mu. Store.mu is held for memory alone, never over I/O.
+// Locks, in the order in which they nest: upload.mu, Store.barrier, bucket.gate, a stripe, Store.mu. Store.mu is held for memory alone, never over I/O.
 type Store struct {
 	dir    string
 	sealer *secret.Sealer
 	names  secret.Bytes // key of the digests that name files
 	random io.Reader
 	now    func() time.Time
-	keys   Keys // nil for none
+	keys   Keys       // nil for none
+	holds  blob.Holds // nil for none
 	lock   *os.File
+
+	// barrier is held for reading over every change of a bucket or an object, once its bytes are there: who has it for writing sees a moment at which nothing changes.
+	barrier sync.RWMutex
 
 	stripe [stripes]sync.RWMutex // guards the record of an object against change
 
@@ -86,6 +92,8 @@ type Store struct {
 	uploads map[string]*upload
 	used    map[fileID]int  // how many records and readers need a data file
 	damaged map[string]bool // records, by path in the store, that did not open; to be seen, not lost
+	// snapshot is the open one, or nil. It is set with barrier held, too.
+	snapshot *Snapshot
 }
 
 var _ blob.Store = (*Store)(nil)
@@ -101,7 +109,7 @@ func Open(o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		dir: o.Dir, sealer: sealer, names: names, random: o.Random, now: o.Now, keys: o.Keys,
+		dir: o.Dir, sealer: sealer, names: names, random: o.Random, now: o.Now, keys: o.Keys, holds: o.Holds,
 		buckets: make(map[string]*bucket), uploads: make(map[string]*upload), used: make(map[fileID]int), damaged: make(map[string]bool),
 	}
 	if s.now == nil {

@@ -23,8 +23,14 @@ func (s *Store) Put(ctx context.Context, bucket, key string, body io.Reader, o b
 	if err := blob.CheckMetadata(o.Metadata); err != nil {
 		return blob.Info{}, err
 	}
-	if err := o.Conditions.CheckWrite(s.existing(b, key)); err != nil { // before the bytes are taken; it is decided at the commit
+	existing := s.existing(b, key)
+	if err := o.Conditions.CheckWrite(existing); err != nil { // before the bytes are taken; it is decided at the commit
 		return blob.Info{}, err
+	}
+	if existing != nil {
+		if err := s.heldObject(bucket, key); err != nil {
+			return blob.Info{}, err
+		}
 	}
 	e, wrap, err := s.encrypt(ctx, b, key, o.Storage)
 	if err != nil {
@@ -98,6 +104,8 @@ func (s *Store) commit(ctx context.Context, b *bucket, r *objectRecord, c blob.C
 
 // replace puts a record in the place of the one before it, and returns what that one held. done says that it has happened, even with an error.
 func (s *Store) replace(ctx context.Context, b *bucket, r *objectRecord, c blob.Conditions, place string, stripe int) (old []dataRef, done bool, err error) {
+	s.barrier.RLock()
+	defer s.barrier.RUnlock()
 	b.gate.RLock()
 	defer b.gate.RUnlock()
 	s.stripe[stripe].Lock()
@@ -115,6 +123,11 @@ func (s *Store) replace(ctx context.Context, b *bucket, r *objectRecord, c blob.
 	if err := c.CheckWrite(existing); err != nil {
 		return nil, false, err
 	}
+	if existing != nil || s.isDamaged(place) {
+		if err := s.heldObject(b.name, r.Key); err != nil {
+			return nil, false, err
+		}
+	}
 	if existing != nil {
 		var before objectRecord
 		if err := s.readRecord(place, &before); err == nil {
@@ -126,6 +139,7 @@ func (s *Store) replace(ctx context.Context, b *bucket, r *objectRecord, c blob.
 	if err != nil {
 		return nil, false, err
 	}
+	s.preserve(place)
 	if done, err = moveFile(temp, s.path(place)); !done {
 		return nil, false, err
 	}
@@ -222,17 +236,23 @@ func (s *Store) Delete(ctx context.Context, bucket, key string) error {
 	}
 	file, stripe := s.objectFile(b.name, key)
 	place := filepath.Join(objectDir, b.file, file)
+	s.barrier.RLock()
+	defer s.barrier.RUnlock()
 	s.stripe[stripe].Lock()
 	defer s.stripe[stripe].Unlock()
 	existing := s.existing(b, key)
 	if existing == nil && !s.isDamaged(place) {
 		return nil
 	}
+	if err := s.heldObject(bucket, key); err != nil {
+		return err
+	}
 	var r objectRecord
 	if err := s.readRecord(place, &r); err != nil {
 		r.Data = nil // its data files are found by the next Open
 	}
 	wipe(r.Data)
+	s.preserve(place)
 	if err := removeFile(s.path(place)); err != nil {
 		return storeError(err)
 	}
