@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 
 	"darkroom/internal/iam"
@@ -27,10 +28,13 @@ const (
 // what the body holds.
 func (g *Gateway) authenticate(r *http.Request, x *exchange) (signed *http.Request, release func(), err error) {
 	credential, err := sigv4.Parse(describe(r))
-	if missing, ok := errors.AsType[*sigv4.Error](err); ok && missing.Kind == sigv4.MissingToken {
-		return g.vouch(r, x, err)
-	}
 	if err != nil {
+		if a := g.admitter(r, x, err); a != nil {
+			return g.admit(r, x, a)
+		}
+		if missing, ok := errors.AsType[*sigv4.Error](err); ok && missing.Kind == sigv4.MissingToken {
+			return g.vouch(r, x, err)
+		}
 		return r, nil, err
 	}
 	service, ok := g.services[credential.Scope.Service]
@@ -63,7 +67,7 @@ func (g *Gateway) authenticate(r *http.Request, x *exchange) (signed *http.Reque
 	}
 	x.principal = principal
 	g.identities.Used(credential.AccessKeyID, principal, service.Name())
-	out := r.WithContext(r.Context())
+	out := r.WithContext(context.WithValue(r.Context(), keyUntil, key.Expiry))
 	if service.Name() == serviceS3 {
 		if err := openStream(out, proof); err != nil {
 			return r, nil, err
@@ -112,6 +116,41 @@ func (g *Gateway) vouch(r *http.Request, x *exchange, unsigned error) (vouched *
 	}
 	release()
 	return r, nil, unsigned
+}
+
+// admitter returns the service that a request without a signature is for, or nil. unsigned is why it has none: either it has no credentials at all,
+// or some in its Authorization header that are not AWS's.
+func (g *Gateway) admitter(r *http.Request, x *exchange, unsigned error) Admitter {
+	why, ok := errors.AsType[*sigv4.Error](unsigned)
+	if !ok || why.Presigned || x.internal || why.Kind != sigv4.MissingToken && why.Kind != sigv4.Unsupported {
+		return nil
+	}
+	for _, s := range g.services {
+		if a, ok := s.(Admitter); ok && a.Admits(r) {
+			return a
+		}
+	}
+	return nil
+}
+
+// admit finds who sent a request by the credential that a service knows, or refuses.
+func (g *Gateway) admit(r *http.Request, x *exchange, s Admitter) (admitted *http.Request, release func(), err error) {
+	x.service = s
+	p, proof, err := s.Admit(r)
+	if err == nil && p.Type != iam.Root && p.Type != iam.User && p.Type != iam.AssumedRole {
+		err = errors.New("a service admitted nobody")
+	}
+	if err != nil {
+		return r, nil, err
+	}
+	body, release, err := g.readBody(r)
+	if err != nil {
+		return r, nil, err
+	}
+	x.principal = p
+	out := r.WithContext(context.WithValue(r.Context(), keyProof, proof))
+	withBody(out, body)
+	return out, release, nil
 }
 
 // describe gives sigv4 the request as it was on the wire. The server takes Transfer-Encoding out of the headers, and older clients sign it.
@@ -244,7 +283,7 @@ func (g *Gateway) targeted(r *http.Request) Service {
 		return nil
 	}
 	for _, s := range g.services {
-		if t, ok := s.(Targeted); ok && t.Target() == target[:dot] {
+		if t, ok := s.(Targeted); ok && slices.Contains(t.Targets(), target[:dot]) {
 			return s
 		}
 	}

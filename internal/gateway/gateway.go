@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"darkroom/internal/audit"
 	"darkroom/internal/iam"
 	"darkroom/internal/sigv4"
 )
@@ -28,22 +28,28 @@ type Identities interface {
 	Used(accessKeyID string, p iam.Principal, service string)
 }
 
-// Options are what a Gateway works with. Services, Default, Region, Identities, Audit and Log are needed.
+// Options are what a Gateway works with. Services, Default, Region, Identities, Trail and Log are needed.
 type Options struct {
 	Services []Service
 	// Default names the service that words the refusals of requests whose service cannot be known.
 	Default    string
 	Region     string
 	Identities Identities
-	// Audit records a decision. For a granted request it is called before the service does anything, and an error refuses the request: what
-	// cannot be recorded does not happen.
-	Audit func(context.Context, Record) error
-	Log   *slog.Logger
+	// Trail keeps the records. What cannot be recorded does not happen: the request is refused.
+	Trail Trail
+	// Strangers hears of refused requests whose principal is not known. Nil: nobody does.
+	Strangers func(audit.Record)
+	Log       *slog.Logger
 	// Explain writes why a request was denied in a form that only those read who may: it goes out with the refusal, for
 	// sts:DecodeAuthorizationMessage. Nil, or an empty answer: nothing goes out.
 	Explain func(ask *iam.Request, d iam.Decision) string
 	// Ready says what keeps the service from working, and what it works without. Nil means nothing does.
 	Ready func(context.Context) []Problem
+	// Pages returns what everybody may see without being known, such as the page of a player, or nil where a request is for none. Only requests without
+	// credentials are asked for, and their answers are limited and logged as others. Nil means that there are no pages.
+	Pages func(r *http.Request) http.Handler
+	// Observer hears of requests; nil: nobody does.
+	Observer Observer
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -54,10 +60,13 @@ type Gateway struct {
 	fallback   Service
 	region     string
 	identities Identities
-	audit      func(context.Context, Record) error
+	trail      Trail
+	strangers  func(audit.Record)
 	log        *slog.Logger
 	explain    func(ask *iam.Request, d iam.Decision) string
 	ready      func(context.Context) []Problem
+	pages      func(r *http.Request) http.Handler
+	observer   Observer
 	now        func() time.Time
 
 	outside, inside slots // requests served at once, by where they come from
@@ -67,15 +76,21 @@ type Gateway struct {
 
 // New returns a gateway before services.
 func New(o Options) (*Gateway, error) {
-	if o.Region == "" || o.Identities == nil || o.Audit == nil || o.Log == nil {
-		return nil, errors.New("a gateway needs Region, Identities, Audit and Log")
+	if o.Region == "" || o.Identities == nil || o.Trail == nil || o.Log == nil {
+		return nil, errors.New("a gateway needs Region, Identities, Trail and Log")
 	}
 	g := &Gateway{
-		services: make(map[string]Service), region: o.Region, identities: o.Identities, audit: o.Audit, log: o.Log, explain: o.Explain, ready: o.Ready, now: o.Now,
+		services: make(map[string]Service), region: o.Region, identities: o.Identities, trail: o.Trail, strangers: o.Strangers, log: o.Log, explain: o.Explain, ready: o.Ready, pages: o.Pages, observer: o.Observer, now: o.Now,
 		outside: make(slots, MaxRequests), inside: make(slots, MaxRequests), large: make(slots, MaxLargeBodies),
 	}
 	if g.now == nil {
 		g.now = time.Now
+	}
+	if g.observer == nil {
+		g.observer = unobserved{}
+	}
+	if g.strangers == nil {
+		g.strangers = func(audit.Record) {}
 	}
 	if g.explain == nil {
 		g.explain = func(*iam.Request, iam.Decision) string { return "" }
@@ -99,7 +114,7 @@ func New(o Options) (*Gateway, error) {
 // Handler serves requests from outside.
 func (g *Gateway) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if g.health(w, r) {
+		if g.health(w, r) || g.page(w, r) {
 			return
 		}
 		g.serve(w, r, &exchange{sourceIP: remoteIP(r), secure: r.TLS != nil, slots: g.outside})
@@ -130,7 +145,10 @@ type exchange struct {
 	principal iam.Principal
 	operation string
 	explained string // why it was denied, encoded
-	err       error  // why it was refused or failed
+	// extendedID is x-amz-id-2 of an answer of S3.
+	extendedID string
+	pending    *audit.Pending // nil until it is authorized
+	err        error          // why it was refused or failed
 }
 
 func (x *exchange) serviceName() string {
@@ -142,9 +160,10 @@ func (x *exchange) serviceName() string {
 
 // serve is the life of one request.
 func (g *Gateway) serve(plain http.ResponseWriter, r *http.Request, x *exchange) {
-	x.start, x.id = g.now(), newRequestID()
+	x.start, x.id = g.now(), audit.NewID()
 	ctx := context.WithValue(r.Context(), keyRequestID, x.id)
 	ctx = context.WithValue(ctx, keyOrigin, origin{internal: x.internal, secure: x.secure, sourceIP: x.sourceIP})
+	ctx = g.observer.Began(ctx, r, x.exchanged())
 	w := newResponse(plain)
 	body := newProgressBody(r.Body, w.controller)
 	r = r.WithContext(ctx)
@@ -156,6 +175,7 @@ func (g *Gateway) serve(plain http.ResponseWriter, r *http.Request, x *exchange)
 	abort := false
 	defer func() {
 		w.finish(body)
+		g.conclude(r, x, w, body)
 		g.logAccess(ctx, r, x, w, body)
 		if abort {
 			panic(http.ErrAbortHandler)
@@ -187,33 +207,92 @@ func (g *Gateway) carryOut(w *response, r *http.Request, x *exchange) error {
 
 	r, release, err := g.authenticate(r, x)
 	if err != nil {
-		return g.refused(r, x, err)
+		return g.refused(r, x, nil, err)
 	}
 	defer release()
 	r = r.WithContext(context.WithValue(r.Context(), keyPrincipal, x.principal))
 	if x.service.Name() == serviceS3 {
 		w.nameS3(x.id)
+		x.extendedID = w.Header().Get("x-amz-id-2")
 	}
 	op, err := x.service.Resolve(r)
+	if op != nil {
+		x.operation = op.Name
+	}
 	if err != nil {
-		return g.refused(r, x, err)
+		return g.refused(r, x, op, err)
 	}
 	if op == nil {
 		return errors.New("the service resolved no operation")
 	}
-	x.operation = op.Name
 	if err := g.authorize(r, x, op); err != nil {
-		return g.refused(r, x, err)
+		return g.refused(r, x, op, err)
 	}
-	if err := g.audit(r.Context(), g.record(r, x, Granted, nil, op.Checks)); err != nil {
-		return fmt.Errorf("audit: %w", err)
+	return g.recorded(w, r, x, op)
+}
+
+// recorded serves a request that is allowed, with its record: that is durable before the first byte of the answer, and before whatever the service does outside of
+// the records.
+func (g *Gateway) recorded(w *response, r *http.Request, x *exchange, op *Operation) error {
+	x.pending = audit.NewPending(g.record(r, x, op, op.Checks))
+	ctx := audit.With(r.Context(), x.pending)
+	if !op.Atomic {
+		if err := g.trail.Intend(ctx); err != nil {
+			return fmt.Errorf("audit: %w", err)
+		}
 	}
-	return op.Serve(w, r)
+	w.before = func() error { return g.trail.Intend(context.WithoutCancel(ctx)) }
+	err := op.Serve(w, r.WithContext(ctx))
+	w.before = nil
+	if w.unrecorded != nil {
+		return fmt.Errorf("audit: %w", w.unrecorded)
+	}
+	if x.pending.Sequence() == 0 { // nothing was changed, and nothing answered yet
+		x.pending.Change(func(out *audit.Record) { x.ended(r, out, err) })
+		switch auditErr := g.trail.Intend(context.WithoutCancel(ctx)); {
+		case auditErr != nil && err == nil:
+			return fmt.Errorf("audit: %w", auditErr)
+		case auditErr != nil:
+			g.log.ErrorContext(ctx, "audit", "requestId", x.id, "error", auditErr.Error())
+		}
+	}
+	return err
+}
+
+// conclude adds to the record of a request how it ended.
+func (g *Gateway) conclude(r *http.Request, x *exchange, w *response, b *progressBody) {
+	if x.pending == nil {
+		return
+	}
+	x.pending.Change(func(out *audit.Record) { x.ended(r, out, x.err) })
+	if x.pending.Sequence() == 0 { // the service has panicked before it changed anything
+		if err := g.trail.Intend(audit.With(context.WithoutCancel(r.Context()), x.pending)); err != nil {
+			g.log.ErrorContext(r.Context(), "audit", "requestId", x.id, "error", err.Error())
+		}
+	}
+	if x.serviceName() == serviceS3 {
+		x.pending.Annotate("bytesTransferredIn", b.count)
+		x.pending.Annotate("bytesTransferredOut", w.count)
+	}
+	g.trail.Conclude(x.pending)
 }
 
 // refused records a refusal. That it cannot be recorded changes nothing for the caller, who is refused anyway.
-func (g *Gateway) refused(r *http.Request, x *exchange, err error) error {
-	if auditErr := g.audit(r.Context(), g.record(r, x, Refused, err, nil)); auditErr != nil {
+func (g *Gateway) refused(r *http.Request, x *exchange, op *Operation, err error) error {
+	if x.service == nil { // whoever answers what is for no service
+		x.service = g.fallback
+	}
+	var checks []iam.Check
+	if denied, ok := errors.AsType[*iam.Denied](err); ok {
+		checks = []iam.Check{denied.Check}
+	}
+	out := g.record(r, x, op, checks)
+	x.ended(r, &out, err)
+	if x.principal.ARN == "" {
+		g.strangers(out)
+		return err
+	}
+	if auditErr := g.trail.Audit(context.WithoutCancel(r.Context()), out); auditErr != nil {
 		g.log.ErrorContext(r.Context(), "audit", "requestId", x.id, "error", auditErr.Error())
 	}
 	return err
@@ -234,6 +313,7 @@ func (g *Gateway) refuse(w *response, r *http.Request, x *exchange, err error) (
 	if s == nil {
 		s = g.fallback
 	}
+	w.forget()
 	if s.Name() == serviceS3 {
 		w.nameS3(x.id)
 	}
@@ -242,15 +322,6 @@ func (g *Gateway) refuse(w *response, r *http.Request, x *exchange, err error) (
 	}
 	s.Refuse(w, r, err)
 	return true
-}
-
-// newRequestID returns a random UUID (RFC 9562, version 4).
-func newRequestID() string {
-	var b [16]byte
-	_, _ = rand.Read(b[:]) // never fails
-	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
-	h := hex.EncodeToString(b[:])
-	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
 // newExtendedID returns the second id that S3 answers have, x-amz-id-2.

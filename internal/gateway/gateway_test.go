@@ -22,6 +22,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"darkroom/internal/audit"
+	"darkroom/internal/audit/audittest"
 	"darkroom/internal/iam"
 	"darkroom/internal/secret"
 	"darkroom/internal/sigv4"
@@ -66,7 +68,19 @@ type service struct {
 func (s *service) Name() string                                { return s.name }
 func (s *service) Resolve(r *http.Request) (*Operation, error) { return s.resolve(r) }
 func (s *service) Refuse(w http.ResponseWriter, r *http.Request, err error) {
-	status, kind := http.StatusInternalServerError, "Internal"
+	status, kind := explain(err)
+	w.Header().Set("X-Refused-By", s.name)
+	w.WriteHeader(status)
+	fmt.Fprintf(w, "%s %s", kind, RequestID(r.Context()))
+}
+
+func (s *service) Explain(_ *http.Request, err error) (code, message string) {
+	_, code = explain(err)
+	return code, err.Error()
+}
+
+func explain(err error) (status int, kind string) {
+	status, kind = http.StatusInternalServerError, "Internal"
 	var signature *sigv4.Error
 	var denied *iam.Denied
 	var limit *LimitError
@@ -78,24 +92,20 @@ func (s *service) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.As(err, &limit):
 		status, kind = limit.Status(), "Limit"
 	}
-	w.Header().Set("X-Refused-By", s.name)
-	w.WriteHeader(status)
-	fmt.Fprintf(w, "%s %s", kind, RequestID(r.Context()))
+	return status, kind
 }
 
 // targeted is a service whose operations are named in a header.
 type targeted struct{ service }
 
-func (t *targeted) Target() string { return "TrentService" }
+func (t *targeted) Targets() []string { return []string{"TrentService"} }
 
 // bench is a gateway with its trail and log at hand.
 type bench struct {
 	*Gateway
 	media, s3 *service
 	log       *lockedBuffer
-	mu        sync.Mutex
-	records   []Record
-	auditErr  error
+	records   audittest.Trail
 }
 
 type lockedBuffer struct {
@@ -115,10 +125,8 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-func (b *bench) trail() []Record {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return append([]Record(nil), b.records...)
+func (b *bench) trail() []audit.Record {
+	return b.records.Records()
 }
 
 // operation is one that echoes its body and shows what the service sees.
@@ -149,12 +157,7 @@ func newBench(t *testing.T, edit func(*Options)) *bench {
 	b.media, b.s3 = &service{"mediaconvert", resolve}, &service{"s3", resolve}
 	o := Options{
 		Services: []Service{b.media, b.s3}, Default: "mediaconvert", Region: "us-east-1", Identities: people{},
-		Audit: func(_ context.Context, r Record) error {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			b.records = append(b.records, r)
-			return b.auditErr
-		},
+		Trail: &b.records, Strangers: func(r audit.Record) { _ = b.records.Audit(context.Background(), r) },
 		Log: slog.New(slog.NewJSONHandler(b.log, nil)),
 	}
 	if edit != nil {
@@ -307,7 +310,7 @@ func TestGranted(t *testing.T) {
 		}
 	}
 	for _, r := range b.trail() {
-		if r.Outcome != Granted || r.Operation != "CreateJob" || r.Principal.ARN == "" || r.Reason != "" || len(r.Checks) != 1 {
+		if r.Outcome() != audit.Granted || r.EventName != "CreateJob" || r.UserIdentity.ARN == "" || r.ErrorCode != "" || r.RequestID == "" {
 			t.Errorf("record %+v", r)
 		}
 	}
@@ -389,7 +392,7 @@ func TestRefused(t *testing.T) {
 					t.Error("no Date")
 				}
 				trail := b.trail()[before:]
-				if len(trail) != 1 || trail[0].Outcome != Refused || trail[0].Reason == "" || trail[0].RequestID != id || trail[0].Service != name {
+				if len(trail) != 1 || trail[0].ErrorCode != tt.want || trail[0].RequestID != id || trail[0].EventSource != audit.Source(name) {
 					t.Errorf("trail %+v", trail)
 				}
 			})
@@ -494,7 +497,7 @@ func TestServiceErrors(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			b, server := start(t, tt.resolve)
-			b.auditErr = tt.audit
+			b.records.Fail(tt.audit)
 			answer, body := do(t, server.Client(), call{}.request(t, server.URL))
 			if kind, id, _ := strings.Cut(body, " "); kind != tt.want || answer.StatusCode != tt.status || id != answer.Header.Get("x-amzn-RequestId") {
 				t.Errorf("got %d %q", answer.StatusCode, body)
@@ -794,10 +797,10 @@ func TestNew(t *testing.T) {
 	t.Parallel()
 	good := Options{
 		Services: []Service{&service{name: "a"}}, Default: "a", Region: "r", Identities: people{}, Log: slog.Default(),
-		Audit: func(context.Context, Record) error { return nil },
+		Trail: new(audittest.Trail),
 	}
 	for name, edit := range map[string]func(*Options){
-		"region": func(o *Options) { o.Region = "" }, "identities": func(o *Options) { o.Identities = nil }, "audit": func(o *Options) { o.Audit = nil },
+		"region": func(o *Options) { o.Region = "" }, "identities": func(o *Options) { o.Identities = nil }, "trail": func(o *Options) { o.Trail = nil },
 		"log": func(o *Options) { o.Log = nil }, "default": func(o *Options) { o.Default = "b" },
 		"service twice":   func(o *Options) { o.Services = append(o.Services, &service{name: "a"}) },
 		"service unnamed": func(o *Options) { o.Services = append(o.Services, &service{}) },
@@ -829,8 +832,5 @@ func TestClip(t *testing.T) {
 	}
 	if got := clip(strings.Repeat("a", maxLogged-1) + "é"); got != strings.Repeat("a", maxLogged-1)+"…" {
 		t.Errorf("cut within a character: %q", got)
-	}
-	if Outcome(0).String() != "unknown" || Granted.String() != "granted" || Refused.String() != "refused" {
-		t.Error("names of outcomes")
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+
+	"darkroom/internal/audit"
 )
 
 // Problem is something that does not work. A warning leaves the service working.
@@ -42,7 +44,7 @@ func (g *Gateway) health(w http.ResponseWriter, r *http.Request) bool {
 		panic(err)
 	}
 	h := w.Header()
-	h.Set("x-amzn-RequestId", newRequestID())
+	h.Set("x-amzn-RequestId", audit.NewID())
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(body)+1))
 	h.Set("Cache-Control", "no-store")

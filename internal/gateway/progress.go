@@ -16,6 +16,9 @@ type response struct {
 	status     int // 0 until the header is written
 	count      int64
 	renewed    time.Time
+	// before is called before the first byte of an answer; when it fails, nothing is written, and unrecorded says why.
+	before     func() error
+	unrecorded error
 }
 
 func newResponse(w http.ResponseWriter) *response {
@@ -27,13 +30,44 @@ func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func (w *response) WriteHeader(status int) {
 	if w.status == 0 && status >= http.StatusOK {
+		if !w.recorded() {
+			return
+		}
 		w.status = status
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// recorded reports whether the answer may be written.
+func (w *response) recorded() bool {
+	if w.before != nil && w.unrecorded == nil {
+		w.unrecorded = w.before()
+		w.before = nil
+	}
+	return w.unrecorded == nil
+}
+
+// forget takes back what a service has put into the header of an answer that was not written, so that a refusal does not have it.
+func (w *response) forget() {
+	if w.unrecorded == nil || w.status != 0 {
+		return
+	}
+	h := w.Header()
+	for name := range h {
+		switch name {
+		case "X-Amzn-Requestid", "Date":
+		default:
+			h.Del(name)
+		}
+	}
+	w.unrecorded = nil
+}
+
 func (w *response) Write(p []byte) (int, error) {
 	if w.status == 0 {
+		if !w.recorded() {
+			return 0, w.unrecorded
+		}
 		w.status = http.StatusOK
 	}
 	w.extend()

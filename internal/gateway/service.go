@@ -2,8 +2,11 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
+	"time"
 
+	"darkroom/internal/audit"
 	"darkroom/internal/iam"
 )
 
@@ -17,11 +20,14 @@ type Service interface {
 	// without aws-chunked framing: ContentLength is the length of the object, Trailer has the verified trailers once the body is
 	// read to its end, and a *sigv4.Error from reading is for Refuse. Only the body read to io.EOF is verified whole. The path is to be
 	// read raw, by URL.EscapedPath.
-	// An error is written by Refuse.
+	// An error is written by Refuse. With it may come what is known of the operation, for the record of the refusal: its Name and Parameters.
 	Resolve(r *http.Request) (*Operation, error)
 	// Refuse writes err in the dialect of the service. It gets the errors of Resolve, *sigv4.Error, *iam.Denied and
 	// *gateway.LimitError; anything else is an internal error that shows nothing but the request id.
 	Refuse(w http.ResponseWriter, r *http.Request, err error)
+	// Explain returns the error's code and message as Refuse writes them, for the audit trail; an empty code for what is no error to who asked, as when an
+	// object was not modified.
+	Explain(r *http.Request, err error) (code, message string)
 }
 
 // Voucher is a Service with operations whose requests are not signed: they carry a proof of who asks that somebody else has made.
@@ -35,11 +41,22 @@ type Voucher interface {
 	Vouch(r *http.Request, body []byte) (p iam.Principal, proof any, err error)
 }
 
+// Admitter is a Service with requests that carry a credential of its own where others have a signature: a token in the path, or the password of a
+// machine that cannot sign.
+type Admitter interface {
+	Service
+	// Admits says whether a request without a signature is for this service: then it is refused in its dialect, if not let in.
+	Admits(r *http.Request) bool
+	// Admit finds whose credential a request has, as they are at this moment, and what else it says, which Proof gives back. It sees no body, and
+	// has no effect. An error is written by Refuse. What the caller may do is for Resolve and the policies of the principal, as with everybody.
+	Admit(r *http.Request) (p iam.Principal, proof any, err error)
+}
+
 // Targeted is a Service whose requests name their operation in the header X-Amz-Target (AWS JSON 1.0 and 1.1).
 type Targeted interface {
 	Service
-	// Target is what stands there before the last dot. Requests with it that are not signed are refused in the dialect of the service.
-	Target() string
+	// Targets are what can stand there before the last dot. Requests with one that are not signed are refused in the dialect of the service.
+	Targets() []string
 }
 
 // Operation is what a request asks for.
@@ -50,6 +67,13 @@ type Operation struct {
 	Checks []iam.Check
 	// AnyCaller says that the operation has no checks on purpose: everybody who has signed the request may, whatever policies say.
 	AnyCaller bool
+	// Atomic says that all that Serve changes stands in the records, and that it is changed with the context of the request: then the record of the request is
+	// written in the same transaction. Otherwise it is written before Serve.
+	Atomic bool
+	// Version is the version of the API, as records have it; empty where it has none.
+	Version string
+	// Parameters returns what was asked for, for the record: a JSON object without secrets, or nil. Nil means that there are none to tell.
+	Parameters func() json.RawMessage
 	// Serve carries the operation out and writes the answer, or returns an error for Refuse if nothing is written yet.
 	Serve func(w http.ResponseWriter, r *http.Request) error
 }
@@ -61,6 +85,7 @@ const (
 	keyPrincipal
 	keyOrigin
 	keyProof
+	keyUntil
 )
 
 // origin is where a request came from, as the gateway's own code knows it.
@@ -82,7 +107,13 @@ func Caller(ctx context.Context) iam.Principal {
 	return p
 }
 
-// Proof returns what Voucher.Vouch found in the request in ctx; nil for a request that was signed.
+// Until returns when the credentials that signed the request in ctx end; zero where they do not end by themselves.
+func Until(ctx context.Context) time.Time {
+	t, _ := ctx.Value(keyUntil).(time.Time)
+	return t
+}
+
+// Proof returns what Voucher.Vouch or Admitter.Admit found in the request in ctx; nil for a request that was signed.
 func Proof(ctx context.Context) any { return ctx.Value(keyProof) }
 
 // Internal says whether the request in ctx came over the worker's own path. Only InternalHandler can make it so.
@@ -101,4 +132,11 @@ func Secure(ctx context.Context) bool {
 func SourceIP(ctx context.Context) string {
 	o, _ := ctx.Value(keyOrigin).(origin)
 	return o.sourceIP
+}
+
+// Answered gives the record of the request in ctx what was answered: a JSON object without secrets. Reads answer nothing that a record has.
+func Answered(ctx context.Context, elements json.RawMessage) {
+	if p := audit.From(ctx); p != nil {
+		p.Change(func(r *audit.Record) { r.ResponseElements = elements })
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"net/http"
 
+	"darkroom/internal/audit"
 	"darkroom/internal/blob"
 )
 
@@ -105,6 +106,7 @@ func (s *Service) deleteObjects(w http.ResponseWriter, in *request) error {
 		return err
 	}
 	var out deletesResult
+	gone := 0
 	for _, o := range in.deletes.Objects {
 		if err := in.store.Delete(in.Context(), in.bucket, o.Key); err != nil {
 			if in.Context().Err() != nil {
@@ -114,9 +116,19 @@ func (s *Service) deleteObjects(w http.ResponseWriter, in *request) error {
 			out.Errors = append(out.Errors, deleteError{plain(o.Key), e.Code.Name, e.Message})
 			continue
 		}
+		gone++
 		if !in.deletes.Quiet {
 			out.Deleted = append(out.Deleted, deletedEntry{plain(o.Key)})
 		}
 	}
+	in.erased(gone)
 	return writeDocument(w, out)
+}
+
+// erased notes in the record of a request that objects were erased with their keys, where the store does so. Which objects stands in the record anyway.
+func (in *request) erased(objects int) {
+	p := audit.From(in.Context())
+	if s, ok := in.store.(interface{ ErasesKeys() bool }); ok && s.ErasesKeys() && p != nil && objects > 0 {
+		p.Annotate("keyMaterialDestroyed", map[string]any{"objects": objects, "unreadable": "the bytes that they had"})
+	}
 }

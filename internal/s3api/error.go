@@ -134,9 +134,12 @@ func explain(err error) *Error {
 	var denied *iam.Denied
 	var limit *gateway.LimitError
 	var key *blob.KeyError
+	var held *blob.HeldError
 	switch {
 	case errors.As(err, &own):
 		return own
+	case errors.As(err, &held):
+		return refuse(AccessDenied, "%s", held.Message)
 	case errors.As(err, &signature):
 		return explainSignature(signature)
 	case errors.As(err, &denied):
@@ -220,6 +223,15 @@ func explainLimit(err *gateway.LimitError) *Error {
 	return refuse(code, "%s", err.Message)
 }
 
+// Explain implements gateway.Service.
+func (s *Service) Explain(_ *http.Request, err error) (code, message string) {
+	if errors.Is(err, blob.ErrNotModified) {
+		return "", ""
+	}
+	e := explain(err)
+	return e.Code.Name, e.Message
+}
+
 // Refuse implements gateway.Service.
 func (s *Service) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, blob.ErrNotModified) {
@@ -238,6 +250,10 @@ func (s *Service) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	var role *blob.RoleError
 	if errors.As(err, &role) && gateway.Internal(r.Context()) { // a worker has to say it in the job; who else asks is told that access is denied
 		h.Set(blob.RoleErrorHeader, role.Message)
+	}
+	var held *blob.HeldError
+	if errors.As(err, &held) && gateway.Internal(r.Context()) {
+		h.Set(blob.RoleErrorHeader, held.Message)
 	}
 	var key *blob.KeyError
 	if errors.As(err, &key) && gateway.Internal(r.Context()) { // answers to HEAD have no other place for it

@@ -211,6 +211,7 @@ func (s *Service) deleteObject(w http.ResponseWriter, in *request) error {
 	if err := in.store.Delete(in.Context(), in.bucket, in.key); err != nil {
 		return err
 	}
+	in.erased(1)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

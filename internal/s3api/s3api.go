@@ -7,6 +7,7 @@
 package s3api
 
 import (
+	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -21,6 +22,9 @@ import (
 
 // namespace is that of all documents of the API.
 const namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
+
+// version is that of the API, as records have it.
+const version = "2006-03-01"
 
 // Options are what a Service works with. Stores and Region are needed.
 type Options struct {
@@ -77,21 +81,22 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 	}
 	op, err := route(in)
 	if err != nil {
-		return nil, err
+		return &gateway.Operation{Version: version, Parameters: func() json.RawMessage { return in.parameters(nil) }}, err
 	}
+	known := &gateway.Operation{Name: op.name, Version: version, Parameters: func() json.RawMessage { return in.parameters(op) }}
 	if err := s.checkQuery(in, op); err != nil {
-		return nil, err
+		return known, err
 	}
 	if err := s.checkHeaders(in, op); err != nil {
-		return nil, err
+		return known, err
 	}
 	if op.prepare != nil {
 		if err := op.prepare(s, in); err != nil {
-			return nil, err
+			return known, err
 		}
 	}
 	return &gateway.Operation{
-		Name: op.name, Checks: op.checks(in),
+		Name: op.name, Version: version, Parameters: known.Parameters, Checks: op.checks(in),
 		Serve: func(w http.ResponseWriter, r *http.Request) error {
 			in.Request = r
 			var err error
@@ -103,7 +108,11 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 					return blob.ErrNoSuchBucket // no bucket can have this name
 				}
 			}
-			return op.serve(s, w, in)
+			if err := op.serve(s, w, in); err != nil {
+				return err
+			}
+			answered(r, op, w.Header())
+			return nil
 		},
 	}, nil
 }

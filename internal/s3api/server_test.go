@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"darkroom/internal/audit/audittest"
 	"darkroom/internal/blob"
 	"darkroom/internal/blob/blobtest"
 	"darkroom/internal/blob/dir"
@@ -118,7 +119,7 @@ func newPeer(t testing.TB, wrap func(blob.Store) blob.Store) *peer {
 	}
 	g, err := gateway.New(gateway.Options{
 		Services: []gateway.Service{service}, Default: "s3", Region: region, Identities: people{},
-		Audit: func(context.Context, gateway.Record) error { return nil },
+		Trail: new(audittest.Trail),
 		Log:   slog.New(slog.NewTextHandler(io.Discard, nil)),
 	})
 	if err != nil {
