@@ -35,7 +35,7 @@ func New(o Options) (*jsonapi.Service, error) {
 		return nil, errors.New("the ACM API needs Certificates")
 	}
 	s := &server{o.Certificates}
-	return jsonapi.New(jsonapi.API{Name: "acm", Target: "CertificateManager", NotOffered: notOffered}, map[string]jsonapi.Operation{
+	return jsonapi.New(jsonapi.API{Name: "acm", Target: "CertificateManager", Version: "2015-12-08", NotOffered: notOffered}, map[string]jsonapi.Operation{
 		"ImportCertificate": jsonapi.Op(s.checkImport, s.importCertificate),
 		"ListCertificates": jsonapi.Op(func(context.Context, iam.Principal, *sdk.ListCertificatesInput) ([]iam.Check, error) {
 			return []iam.Check{{Action: "acm:ListCertificates", Resource: "*"}}, nil

@@ -1,7 +1,6 @@
 package acmapi_test
 
 import (
-	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -31,6 +30,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"darkroom/internal/acmapi"
+	"darkroom/internal/audit/audittest"
 	"darkroom/internal/certificate"
 	"darkroom/internal/gateway"
 	"darkroom/internal/iam"
@@ -99,7 +99,7 @@ func newBench(t *testing.T) *bench {
 	}
 	g, err := gateway.New(gateway.Options{
 		Services: []gateway.Service{b.api}, Default: "acm", Region: region, Identities: gate{b.people}, Log: slog.New(slog.DiscardHandler),
-		Audit: func(context.Context, gateway.Record) error { return nil },
+		Trail: new(audittest.Trail),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ package api
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	mc "github.com/aws/aws-sdk-go-v2/service/mediaconvert"
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
 
+	"darkroom/internal/audit"
 	"darkroom/internal/gateway"
 	"darkroom/internal/iam"
 	"darkroom/internal/job"
@@ -150,13 +152,18 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 	q := &request{http: r, route: route, account: gateway.Caller(r.Context()).Account}
 	q.input, q.faults = route.DecodeRequest(r.URL.RawQuery, body)
 	q.faults = append(q.faults, tagFaults(q.input)...)
+	asked := audit.Parameters(q.input)
+	op := &gateway.Operation{Name: route.Name, Version: mediaconvert.Version, Parameters: func() json.RawMessage { return asked }}
 	checks, err := s.checks(r.Context(), q)
 	if err != nil {
-		return nil, err
+		return op, err
 	}
 	return &gateway.Operation{
-		Name:   route.Name,
-		Checks: checks,
+		Name:       route.Name,
+		Checks:     checks,
+		Atomic:     true,
+		Version:    op.Version,
+		Parameters: op.Parameters,
 		Serve: func(w http.ResponseWriter, served *http.Request) error {
 			q.http = served
 			return s.serve(w, q)
@@ -173,7 +180,20 @@ func (s *Service) serve(w http.ResponseWriter, q *request) error {
 	if err != nil {
 		return err
 	}
+	if audit.HasElements(serviceName, q.route.Name) {
+		gateway.Answered(q.http.Context(), elements(output))
+	}
 	return write(w, q.route.Success, output)
+}
+
+// elements are what the record of a request has of its answer: that of CreateJob without the settings, which are among the parameters.
+func elements(output any) json.RawMessage {
+	if out, ok := output.(*mc.CreateJobOutput); ok {
+		told := *out.Job
+		told.Settings = nil
+		return audit.Elements(&mc.CreateJobOutput{Job: &told})
+	}
+	return audit.Elements(output)
 }
 
 // carryOut returns the operation's output structure of the SDK.

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"darkroom/internal/gateway"
+	"darkroom/internal/audit"
 	"darkroom/internal/iam"
 	"darkroom/internal/mediaconvert"
 )
@@ -85,15 +85,15 @@ func TestEveryOperation(t *testing.T) {
 				!strings.Contains(body, "is not authorized to perform: mediaconvert:"+op.Name) {
 				t.Errorf("without rights: %d %s", resp.StatusCode, body)
 			}
-			if r := b.last(); r.Outcome != gateway.Refused || r.Operation != op.Name {
+			if r := b.last(); r.Outcome() != audit.Denied || r.EventName != op.Name {
 				t.Errorf("recorded: %+v", r)
 			}
 			resp, body = b.send("ROOT", op.Method, "/2017-08-29"+request.path, request.body)
 			r := b.last()
-			if r.Outcome != gateway.Granted || r.Operation != op.Name {
+			if r.Outcome() == audit.Denied || r.EventName != op.Name {
 				t.Errorf("recorded: %+v", r)
 			}
-			if diff := cmp.Diff(request.want, r.Checks, cmpopts.IgnoreFields(iam.Check{}, "Context")); diff != "" {
+			if diff := cmp.Diff(request.want, b.asked.last(), cmpopts.IgnoreFields(iam.Check{}, "Context")); diff != "" {
 				t.Errorf("checks: %s", diff)
 			}
 			if resp.StatusCode >= 500 {

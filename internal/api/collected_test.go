@@ -4,16 +4,19 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	mc "github.com/aws/aws-sdk-go-v2/service/mediaconvert"
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
 
 	"darkroom/internal/api"
 	"darkroom/internal/mediaconvert"
+	"darkroom/internal/preset"
 )
 
 // collected is where requests that others wrote, and pairs of broken and mended ones, are kept beside the project. Where it is not, the
@@ -75,6 +78,7 @@ func TestCollected(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	valid, honoured := 0, 0
 	for _, row := range rows[1:] {
 		file, kind, expect := row[0], row[1], row[6]
 		text, err := os.ReadFile(filepath.Join(collected, "corpus", file))
@@ -105,5 +109,45 @@ func TestCollected(t *testing.T) {
 		if (len(faults) == 0) != (expect == "accept") {
 			t.Errorf("%s: want %s, got %s", file, expect, mediaconvert.Message(faults))
 		}
+		if s := settingsOf(target); s != nil && len(faults) == 0 {
+			if whole, err := preset.Expand(s, systemPreset); err == nil {
+				if invalid, lacks := planned(whole); len(invalid) == 0 {
+					valid++
+					if len(lacks) == 0 {
+						honoured++
+					}
+				}
+			}
+		}
 	}
+	t.Logf("%d of %d valid jobs and job templates are carried out whole", honoured, valid)
+}
+
+// settingsOf are the settings of a job, or of a job template with an input; nil for others.
+func settingsOf(target any) *types.JobSettings {
+	template := func(t *types.JobTemplateSettings) *types.JobSettings {
+		if t == nil {
+			return nil
+		}
+		return preset.MergeTemplate(&types.JobSettings{Inputs: []types.Input{{FileInput: aws.String("s3://media/film.mp4")}}}, t)
+	}
+	switch in := target.(type) {
+	case *mc.CreateJobInput:
+		return in.Settings
+	case *types.JobSettings:
+		return in
+	case *mc.CreateJobTemplateInput:
+		return template(in.Settings)
+	case *types.JobTemplateSettings:
+		return template(in)
+	}
+	return nil
+}
+
+func systemPreset(name string) (*types.PresetSettings, error) {
+	p, ok := preset.FindSystem(name)
+	if !ok {
+		return nil, fmt.Errorf("no system preset %s", name)
+	}
+	return p.Settings, nil
 }

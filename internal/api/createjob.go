@@ -15,6 +15,8 @@ import (
 	mc "github.com/aws/aws-sdk-go-v2/service/mediaconvert"
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
 
+	"darkroom/internal/audit"
+	"darkroom/internal/gateway"
 	"darkroom/internal/identity"
 	"darkroom/internal/job"
 	"darkroom/internal/mediaconvert"
@@ -76,6 +78,14 @@ func (s *Service) createJob(ctx context.Context, account string, in *mc.CreateJo
 	if err != nil {
 		return nil, err
 	}
+	j.Principal, j.RequestID = gateway.Caller(ctx).ARN, gateway.RequestID(ctx)
+	described, err := s.describeJob(j)
+	if err != nil {
+		return nil, err
+	}
+	if p := audit.From(ctx); p != nil { // that the job is on record is all that there is to do
+		p.Final(elements(&mc.CreateJobOutput{Job: described}), audit.ResourceOf(*described.Arn, account))
+	}
 	recorded, err := s.queue.Submit(ctx, j)
 	if errors.Is(err, job.ErrTokenReused) {
 		return nil, tokenReused()
@@ -83,9 +93,10 @@ func (s *Service) createJob(ctx context.Context, account string, in *mc.CreateJo
 	if err != nil {
 		return nil, err
 	}
-	described, err := s.describeJob(recorded)
-	if err != nil {
-		return nil, err
+	if recorded.ID != j.ID { // a repeat that came at the same time
+		if described, err = s.describeJob(recorded); err != nil {
+			return nil, err
+		}
 	}
 	return &mc.CreateJobOutput{Job: described}, nil
 }

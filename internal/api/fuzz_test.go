@@ -28,7 +28,9 @@ const wholeJob = `{"role":"` + roleARN + `","clientRequestToken":"t","settings":
 
 // planned checks settings with the real plan, for an encoder that has everything.
 func planned(settings *types.JobSettings) (invalid, notOffered []plan.Refusal) {
-	return plan.Check(settings, plan.Capabilities{Encoders: []media.Codec{media.AVC, media.AAC}, StillPictures: true, Deinterlace: true})
+	return plan.Check(settings, plan.Capabilities{
+		Encoders: []media.Codec{media.AVC, media.HEVC, media.AV1, media.AAC, media.AC3, media.EAC3}, StillPictures: true, Deinterlace: true,
+	})
 }
 
 func TestTakenByThePlan(t *testing.T) {

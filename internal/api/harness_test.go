@@ -25,6 +25,8 @@ import (
 	"github.com/aws/smithy-go"
 
 	"darkroom/internal/api"
+	"darkroom/internal/audit"
+	"darkroom/internal/audit/audittest"
 	"darkroom/internal/certificate"
 	"darkroom/internal/gateway"
 	"darkroom/internal/iam"
@@ -257,8 +259,8 @@ type bench struct {
 	people people
 	server *httptest.Server
 
-	mu    sync.Mutex
-	trail []gateway.Record
+	trail audittest.Trail
+	asked *asked
 }
 
 // noProbe finds nothing.
@@ -303,15 +305,10 @@ func newBench(t *testing.T, edit func(*api.Options)) *bench {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.asked = &asked{Service: s}
 	g, err := gateway.New(gateway.Options{
-		Services: []gateway.Service{s}, Default: "mediaconvert", Region: region, Identities: b.people,
-		Audit: func(_ context.Context, r gateway.Record) error {
-			b.mu.Lock()
-			defer b.mu.Unlock()
-			b.trail = append(b.trail, r)
-			return nil
-		},
-		Log: slog.New(slog.DiscardHandler),
+		Services: []gateway.Service{b.asked}, Default: "mediaconvert", Region: region, Identities: b.people,
+		Trail: &b.trail, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -321,11 +318,33 @@ func newBench(t *testing.T, edit func(*api.Options)) *bench {
 	return b
 }
 
+// asked is the service, and remembers what the last operation needs.
+type asked struct {
+	*api.Service
+	mu     sync.Mutex // guards checks
+	checks []iam.Check
+}
+
+func (a *asked) Resolve(r *http.Request) (*gateway.Operation, error) {
+	op, err := a.Service.Resolve(r)
+	if err == nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.checks = op.Checks
+	}
+	return op, err
+}
+
+func (a *asked) last() []iam.Check {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.checks
+}
+
 // last returns the newest record of the audit trail.
-func (b *bench) last() gateway.Record {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.trail[len(b.trail)-1]
+func (b *bench) last() audit.Record {
+	all := b.trail.Records()
+	return all[len(all)-1]
 }
 
 // client is the SDK's client with the key of somebody.

@@ -80,6 +80,11 @@ func (s *Service) InputsAllowed(ctx context.Context, account string, settings *t
 		if in.FileInput != nil && !allowed(p, *in.FileInput) {
 			return false, nil
 		}
+		for _, sel := range in.CaptionSelectors {
+			if s := sel.SourceSettings; s != nil && s.FileSourceSettings != nil && s.FileSourceSettings.SourceFile != nil && !allowed(p, *s.FileSourceSettings.SourceFile) {
+				return false, nil
+			}
+		}
 		for _, l := range in.SupplementalImps {
 			if !allowed(p, l) {
 				return false, nil

@@ -18,6 +18,12 @@ type message struct {
 	Message *string
 }
 
+// Explain implements gateway.Service.
+func (s *Service) Explain(r *http.Request, err error) (code, message string) {
+	e := exception(r, err)
+	return e.Name, e.Message
+}
+
 // Refuse implements gateway.Service in the REST-JSON dialect: the name of the exception in a header, its message in the body.
 func (s *Service) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := exception(r, err)

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	acm "github.com/aws/aws-sdk-go-v2/service/acm/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 
 	"darkroom/internal/constraint"
 )
@@ -48,7 +49,9 @@ type Codec struct {
 func New(m Model) *Codec { return &Codec{model: m} }
 
 // lowerCase are the structures whose members begin in lower case, among those of the APIs with AWS JSON 1.1.
-var lowerCase = map[reflect.Type]bool{reflect.TypeFor[acm.Filters](): true}
+var lowerCase = map[reflect.Type]bool{
+	reflect.TypeFor[acm.Filters](): true, reflect.TypeFor[cloudtrail.DescribeTrailsInput](): true, reflect.TypeFor[cloudtrail.DescribeTrailsOutput](): true,
+}
 
 // protocol is AWS JSON 1.1: members are called as in Go.
 var protocol = New(Model{

@@ -2,6 +2,7 @@ package egress
 
 import (
 	"container/list"
+	"crypto/tls"
 	"fmt"
 	"net/http"
 	"sync"
@@ -23,17 +24,22 @@ const (
 
 // Client returns a client whose connections are for one purpose, shared with no other client, no other host and no other job. It follows no redirect:
 // the answer that redirects is what its caller gets (see Follow).
-func (d *Door) Client(p Purpose) *http.Client {
+func (d *Door) Client(p Purpose) *http.Client { return d.ClientAs(p, nil) }
+
+// ClientAs is Client that shows a certificate to servers that ask for one. certificate is called for each connection, so that it can be renewed; its error
+// ends the connection.
+func (d *Door) ClientAs(p Purpose, certificate func() (*tls.Certificate, error)) *http.Client {
 	return &http.Client{
-		Transport:     &transport{door: d, purpose: p, of: map[Subject]*list.Element{}, used: list.New()},
+		Transport:     &transport{door: d, purpose: p, certificate: certificate, of: map[Subject]*list.Element{}, used: list.New()},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
 
 // transport keeps the connections of each subject apart.
 type transport struct {
-	door    *Door
-	purpose Purpose
+	door        *Door
+	purpose     Purpose
+	certificate func() (*tls.Certificate, error)
 
 	mu   sync.Mutex // guards what follows; held for look-ups only
 	of   map[Subject]*list.Element
@@ -65,6 +71,9 @@ func (t *transport) connections(s Subject) *http.Transport {
 		return e.Value.(*connections).http
 	}
 	c := &connections{s, t.door.http(t.purpose)}
+	if t.certificate != nil {
+		c.http.TLSClientConfig.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return t.certificate() }
+	}
 	t.of[s] = t.used.PushFront(c)
 	if t.used.Len() > maxSubjects {
 		last := t.used.Back()
@@ -105,3 +114,6 @@ func (d *Door) http(p Purpose) *http.Transport {
 		ReadBufferSize:         64 << 10,
 	}
 }
+
+// TLS is how the connections of clients of other protocols than HTTP are secured: as those of Client are. The name of the server is the caller's to set.
+func (d *Door) TLS() *tls.Config { return d.tls.Clone() }

@@ -38,10 +38,13 @@ const (
 	Webhook Purpose = "webhook" // events on their way out
 	KMS     Purpose = "kms"     // a key service that holds the root key or keys of inputs
 	Storage Purpose = "storage" // an external S3 endpoint and its STS; the database
+	Anchor  Purpose = "anchor"  // witnesses of the audit trail: time stamps, and copies of digests in a second store
+
+	Telemetry Purpose = "telemetry" // traces on their way to a collector
 )
 
 // Purposes are all of them. A connection for anything else is refused.
-var Purposes = []Purpose{Input, Caption, Image, Font, LUT, ESAM, SPEKE, OIDC, Webhook, KMS, Storage}
+var Purposes = []Purpose{Input, Caption, Image, Font, LUT, ESAM, SPEKE, OIDC, Webhook, KMS, Storage, Anchor, Telemetry}
 
 // Rule opens addresses that are not public, and ports of public ones that are not open by themselves. A rule without Ports or without purposes opens
 // nothing.

@@ -104,6 +104,7 @@ var services = map[string]serviceActions{
 			GetAccessPointPolicy GetAccessPointPolicyStatus ListAccessPoints ListJobs ListTagsForResource PutAccessPointPolicy TagResource
 			UntagResource UpdateJobPriority UpdateJobStatus`),
 	)},
+	"execute-api": {true, actionsNamed(nil, `Invoke InvalidateCache ManageConnections`)},
 	"acm": {false, slices.Concat(
 		actionsNamed([]string{"certificate/"}, `AddTagsToCertificate DeleteCertificate DescribeCertificate ExportCertificate GetCertificate ImportCertificate
 			ListTagsForCertificate RemoveTagsFromCertificate RenewCertificate ResendValidationEmail RevokeCertificate UpdateCertificateOptions`),

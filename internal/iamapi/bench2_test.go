@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 
+	"darkroom/internal/audit"
 	"darkroom/internal/gateway"
 	"darkroom/internal/iam"
 	"darkroom/internal/iamapi"
@@ -47,6 +48,24 @@ func (d *desk) Write(b []byte) (int, error) {
 	defer d.mu.Unlock()
 	return d.said.Write(b)
 }
+
+// writing writes all records into what was said.
+type writing struct{ d *desk }
+
+func (t writing) Audit(_ context.Context, records ...audit.Record) error {
+	_, err := fmt.Fprintf(t.d, "%+v\n", records)
+	return err
+}
+
+func (t writing) Intend(ctx context.Context) error {
+	p := audit.From(ctx)
+	if p.Sequence() == 0 {
+		p.Written(1)
+	}
+	return t.Audit(ctx, p.Record())
+}
+
+func (t writing) Conclude(p *audit.Pending) { _ = t.Audit(context.Background(), p.Record()) }
 
 func (d *desk) clock() time.Time {
 	d.mu.Lock()
@@ -86,7 +105,7 @@ func newDesk(t *testing.T, guardRails ...*iam.Policy) *desk {
 	}
 	g, err := gateway.New(gateway.Options{
 		Services: []gateway.Service{api}, Default: "iam", Region: region, Identities: gate{d.people}, Log: log,
-		Audit: func(_ context.Context, r gateway.Record) error { _, err := fmt.Fprintf(d, "%+v\n", r); return err },
+		Trail: writing{d},
 	})
 	if err != nil {
 		t.Fatal(err)

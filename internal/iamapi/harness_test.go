@@ -1,7 +1,6 @@
 package iamapi_test
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http/httptest"
@@ -16,6 +15,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/smithy-go"
 
+	"darkroom/internal/audit/audittest"
 	"darkroom/internal/gateway"
 	"darkroom/internal/iam"
 	"darkroom/internal/iamapi"
@@ -70,7 +70,7 @@ func newBench(t *testing.T) *bench {
 	}
 	g, err := gateway.New(gateway.Options{
 		Services: []gateway.Service{api}, Default: "iam", Region: region, Identities: gate{b.people}, Log: slog.New(slog.DiscardHandler),
-		Audit: func(context.Context, gateway.Record) error { return nil },
+		Trail: new(audittest.Trail),
 	})
 	if err != nil {
 		t.Fatal(err)

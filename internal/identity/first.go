@@ -44,9 +44,9 @@ func (d *Directory) Prepare(ctx context.Context) ([]FirstKey, error) {
 			now := d.now().UTC()
 			v.Put(&Entity{
 				Kind: Role, ID: NewID(Role), Name: DefaultRole, Path: "/", Created: now, MaxDuration: DefaultMaxDuration,
-				Description: "Lets MediaConvert read inputs and write outputs.",
+				Description: "Lets MediaConvert read inputs, write outputs and ask key servers.",
 				Trust:       `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"` + MediaConvert + `"},"Action":"sts:AssumeRole"}]}`,
-				Attached:    []string{managedPrefix + "AmazonS3FullAccess"},
+				Attached:    []string{managedPrefix + "AmazonS3FullAccess", managedPrefix + "AmazonAPIGatewayInvokeFullAccess"}, // as its console makes it
 			})
 			admin := &Entity{Kind: User, ID: NewID(User), Name: AdminUser, Path: "/", Created: now, Attached: []string{managedPrefix + "AdministratorAccess"}}
 			var err error

@@ -44,6 +44,10 @@ var awsPolicies = sync.OnceValue(func() map[string]*Entity {
 			`{"Effect":"Allow","Action":["s3:Get*","s3:List*"],"Resource":"*"}`,
 		},
 		{
+			"AmazonAPIGatewayInvokeFullAccess", "Provides full access to invoke APIs in Amazon API Gateway.",
+			`{"Effect":"Allow","Action":["execute-api:Invoke"],"Resource":"*"}`,
+		},
+		{
 			"AWSCertificateManagerFullAccess", "Provides full access to AWS Certificate Manager (ACM).",
 			`{"Effect":"Allow","Action":["acm:*"],"Resource":"*"}`,
 		},

@@ -116,6 +116,9 @@ func (r Root) text(profile string) []byte {
 // ReadCredentials reads profile default of a file in the format of the AWS SDKs' shared credentials. It must not be readable by others.
 func ReadCredentials(path string) (Root, error) { return readProfile(path, defaultProfile) }
 
+// ReadProfile is ReadCredentials of another profile.
+func ReadProfile(path, profile string) (Root, error) { return readProfile(path, profile) }
+
 func readProfile(path, profile string) (Root, error) {
 	text, err := readFile(path)
 	if err != nil {

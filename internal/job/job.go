@@ -56,6 +56,7 @@ type Job struct {
 	Percent        int // of the whole job, 0 to 100
 	PhasePercent   int // of the current phase
 	RetryCount     int
+	RequestID      string            `json:",omitempty"` // of the CreateJob that made it, as in the log and the audit trail; none for older jobs
 	ClientToken    string            // clientRequestToken, unique in the account when not empty
 	RequestHash    string            // hex SHA-256 of the canonical request, to tell a repeat from a conflict
 	Request        json.RawMessage   `json:",omitempty"` // every other member of CreateJob as accepted (userMetadata, tags, statusUpdateInterval, …)
@@ -64,6 +65,7 @@ type Job struct {
 	Hops           []Hop             `json:",omitempty"` // destinations not yet reached, in order
 	Transitions    []Transition      `json:",omitempty"` // hops made
 	Facets         []Facet           `json:",omitempty"` // what the job is found by
+	Principal      string            `json:",omitempty"` // ARN of who submitted it
 	Submitted      time.Time
 	Started        time.Time // zero until PROGRESSING
 	Finished       time.Time // zero until final
@@ -74,7 +76,12 @@ type Job struct {
 	Warnings       json.RawMessage `json:",omitempty"`
 	CancelAsked    bool
 	EngineVersion  string // of ffmpeg, recorded when the job starts
+	EngineBuild    string `json:",omitempty"` // how that was built, and what it is linked to; none for older jobs
 	LastStatusTime time.Time
+	Waiting        time.Time `json:",omitzero"`  // since when it waits again, after an attempt that did not end it; zero: since it was submitted
+	Trace          string    `json:",omitempty"` // the trace that it belongs to, as a traceparent of W3C Trace Context
+	Frames         int64     // decoded since the beginning, as far as is known
+	InputTold      bool      // the event with what the inputs hold was written
 }
 
 // Hop is a destination that a job goes to when it has waited in its queue for as long.

@@ -74,24 +74,31 @@ type Options struct {
 	Log    *slog.Logger
 	// Used records the use of a key by a service that acts for a caller, before its result is handed out. An error refuses the use. Nil means that
 	// somebody else records it.
-	Used   func(context.Context, Use) error
-	Random io.Reader // nil means crypto/rand
-	Now    func() time.Time
+	Used func(context.Context, Use) error
+	// Keep says why a key, by its ARN, must not be deleted, as a refusal that its caller is told, or that this cannot be known. Nil keeps none.
+	Keep func(ctx context.Context, keyARN string) error
+	// Destroying hears of keys, by their ARNs, that are about to be destroyed. What it returns is the context in which they are, and what is called when they were, or
+	// could not be. An error keeps them. Nil: nobody hears.
+	Destroying func(ctx context.Context, keyARNs []string) (context.Context, func(error), error)
+	Random     io.Reader // nil means crypto/rand
+	Now        func() time.Time
 }
 
 // Service is the key service of an installation. It is safe for concurrent use.
 type Service struct {
-	region string
-	order  []string // accounts
-	views  *registry.Views[*View]
-	people People
-	sealer *secret.Sealer // of account keys
-	tokens secret.Bytes   // authenticates markers and grant tokens
-	log    *slog.Logger
-	used   func(context.Context, Use) error
-	random io.Reader
-	now    func() time.Time
-	wake   chan struct{} // has an entry when a deadline may have come nearer
+	region     string
+	order      []string // accounts
+	views      *registry.Views[*View]
+	people     People
+	sealer     *secret.Sealer // of account keys
+	tokens     secret.Bytes   // authenticates markers and grant tokens
+	log        *slog.Logger
+	used       func(context.Context, Use) error
+	keep       func(context.Context, string) error
+	destroying func(context.Context, []string) (context.Context, func(error), error)
+	random     io.Reader
+	now        func() time.Time
+	wake       chan struct{} // has an entry when a deadline may have come nearer
 }
 
 // registryName is what the registry is called, and what sealed values are bound to.
@@ -102,7 +109,7 @@ func New(o Options) (*Service, error) {
 	if !regionName.MatchString(o.Region) || o.People == nil || o.Store == nil || o.Log == nil {
 		return nil, errors.New("a key service needs Region, Store, People and Log")
 	}
-	s := &Service{region: o.Region, order: o.Accounts, people: o.People, log: o.Log, used: o.Used, random: o.Random, now: o.Now, wake: make(chan struct{}, 1)}
+	s := &Service{region: o.Region, order: o.Accounts, people: o.People, log: o.Log, used: o.Used, keep: o.Keep, destroying: o.Destroying, random: o.Random, now: o.Now, wake: make(chan struct{}, 1)}
 	if s.random == nil {
 		s.random = rand.Reader
 	}
@@ -111,6 +118,14 @@ func New(o Options) (*Service, error) {
 	}
 	if s.used == nil {
 		s.used = func(context.Context, Use) error { return nil }
+	}
+	if s.keep == nil {
+		s.keep = func(context.Context, string) error { return nil }
+	}
+	if s.destroying == nil {
+		s.destroying = func(ctx context.Context, _ []string) (context.Context, func(error), error) {
+			return ctx, func(error) {}, nil
+		}
 	}
 	var err error
 	if s.sealer, err = secret.NewSealer(o.Master, "key service account keys", s.random); err != nil {

@@ -581,3 +581,30 @@ func TestManagedKey(t *testing.T) {
 	}
 	refused(t, "an alias of it", b.Account(account).CreateAlias(ctx, "alias/x", k.ID), "NotAuthorizedException", "")
 }
+
+// TestManagedKeyOfService: each service that has a managed key encrypts with its own, whose policy can be read.
+func TestManagedKeyOfService(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	eve := b.user("eve", "")
+	arns := map[string]string{}
+	for _, service := range []string{"s3", "mediaconvert", "execute-api"} {
+		c := b.call(eve)
+		c.Via = service + "." + region + ".amazonaws.com"
+		e := must(b.Encrypt(t.Context(), c, "", map[string]string{"a": "b"}, secret.New([]byte("value"))))(t)
+		if o := must(b.Decrypt(t.Context(), c, e.Ciphertext, map[string]string{"a": "b"}))(t); string(o.Plaintext.Reveal()) != "value" {
+			t.Errorf("%s: another value", service)
+		}
+		if before, ok := arns[e.KeyARN]; ok {
+			t.Errorf("%s has the key of %s", service, before)
+		}
+		arns[e.KeyARN] = service
+		other := b.call(eve)
+		other.Via = map[bool]string{true: "mediaconvert", false: "s3"}[service == "s3"] + "." + region + ".amazonaws.com"
+		_, err := b.Decrypt(t.Context(), other, e.Ciphertext, map[string]string{"a": "b"})
+		denied(t, service+", through another service", err)
+	}
+	if n := len(must(b.View(t.Context(), account))(t).Keys()); n != len(arns) {
+		t.Errorf("%d keys for %d services", n, len(arns))
+	}
+}

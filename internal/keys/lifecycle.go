@@ -2,11 +2,14 @@ package keys
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"darkroom/internal/blob"
 )
 
 // Account is the keys of one account for callers who have been let in: nothing here asks who calls. Who lets them in asks Service.Check first, and
@@ -96,7 +99,7 @@ func (a *Account) managed(ctx context.Context, service string) (string, error) {
 		}
 		k := &Key{
 			ID: id, Managed: service, Policy: managedPolicy(a.id, a.s.region, service), RotationDays: defaultRotationDays,
-			Description: "Default key that protects my " + strings.ToUpper(service) + " objects when no other key is defined",
+			Description: managedDescription(service),
 		}
 		if err := v.add(k); err != nil {
 			return err
@@ -106,6 +109,14 @@ func (a *Account) managed(ctx context.Context, service string) (string, error) {
 		return nil
 	})
 	return name, err
+}
+
+// managedDescription is the description of the AWS managed key of a service.
+func managedDescription(service string) string {
+	if service == "execute-api" {
+		return "Default key that protects the content keys of my key server"
+	}
+	return "Default key that protects my " + strings.ToUpper(service) + " objects when no other key is defined"
 }
 
 // Describe returns a key, and the view that it is of.
@@ -154,6 +165,14 @@ func (a *Account) ScheduleDeletion(ctx context.Context, key string, days int) (a
 	if days < minPendingDays || days > maxPendingDays {
 		return at, 0, Invalidf("PendingWindowInDays must be between %d and %d (was %d)", minPendingDays, maxPendingDays, days)
 	}
+	// What is asked for here looks at objects, which takes longer than a change of the keys may: it is asked for again when the key's time is over.
+	k, v, err := a.Describe(ctx, key, KeysOnly)
+	if err != nil {
+		return at, 0, err
+	}
+	if err := a.s.keep(ctx, v.ARN(k)); err != nil {
+		return at, 0, keptBack(err)
+	}
 	err = a.edit(ctx, key, func(v *View, k *Key) error {
 		if err := v.kept(k); err != nil {
 			return err
@@ -163,6 +182,14 @@ func (a *Account) ScheduleDeletion(ctx context.Context, key string, days int) (a
 		return nil
 	})
 	return at, days, err
+}
+
+// keptBack words a refusal to delete a key.
+func keptBack(err error) error {
+	if held, ok := errors.AsType[*blob.HeldError](err); ok {
+		return errorf("AccessDeniedException", "%s", held.Message)
+	}
+	return err
 }
 
 // CancelDeletion brings a key back that is pending deletion. It is disabled then.

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"context"
+	"strings"
 	"sync"
 
 	"darkroom/internal/iam"
@@ -31,11 +32,12 @@ func DefaultPolicy(account string) string {
 // managedPolicy is the key policy of the key that a service encrypts with where nobody named one: all of the account may use it through the service, and
 // nobody may change it. Source: Developer Guide, "AWS managed keys"; the policy of alias/aws/s3.
 func managedPolicy(account, region, service string) string {
+	words := strings.ReplaceAll(service, "-", " ") // no dash stands in a Sid
 	return `{
   "Version" : "2012-10-17",
   "Id" : "auto-` + service + `-2",
   "Statement" : [ {
-    "Sid" : "Allow access through ` + service + ` for all principals in the account that are authorized to use it",
+    "Sid" : "Allow access through ` + words + ` for all principals in the account that are authorized to use it",
     "Effect" : "Allow",
     "Principal" : {
       "AWS" : "*"

@@ -3,7 +3,12 @@ package keys
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
+
+	"darkroom/internal/blob"
 )
 
 // maxWait is the longest that Run waits for a deadline without looking: another process may have set a nearer one.
@@ -62,15 +67,29 @@ func (s *Service) due(ctx context.Context, account string) (next time.Time, err 
 	if at := v.deadline(); at.IsZero() || s.now().Before(at) {
 		return at, nil
 	}
+	destroy, held, err := s.doomed(ctx, v)
+	if err != nil {
+		return next, err
+	}
+	ended := func(error) {}
+	if len(destroy) > 0 {
+		arns := slices.Sorted(maps.Values(destroy))
+		if ctx, ended, err = s.destroying(ctx, arns); err != nil {
+			return next, fmt.Errorf("record the destruction of keys: %w", err)
+		}
+	}
 	var done []func()
 	note := func(what string, k *Key) {
 		done = append(done, func() { s.log.InfoContext(ctx, what, "account", account, "key", k.ID) })
 	}
 	err = s.change(ctx, account, func(v *View) error {
 		done = nil
+		waiting := held
 		now := s.now().UTC()
 		for _, k := range v.keys {
 			switch {
+			case k.dead(now) && destroy[k.ID] == "":
+				waiting = true // it is held, or its time has come this moment
 			case k.dead(now):
 				v.dropKey(k)
 				note("destroyed a key whose time was over", k)
@@ -85,9 +104,12 @@ func (s *Service) due(ctx context.Context, account string) (next time.Time, err 
 				}
 			}
 		}
-		next = v.deadline()
+		if next = v.deadline(); waiting {
+			next = now.Add(retryAfter)
+		}
 		return nil
 	})
+	ended(err)
 	if err != nil {
 		return time.Time{}, err
 	}
@@ -95,6 +117,27 @@ func (s *Service) due(ctx context.Context, account string) (next time.Time, err 
 		tell()
 	}
 	return next, nil
+}
+
+// doomed are the keys whose time is over and that nobody keeps, by their ids, with their ARNs. held says that somebody keeps one.
+func (s *Service) doomed(ctx context.Context, v *View) (destroy map[string]string, held bool, err error) {
+	destroy = map[string]string{}
+	for _, k := range v.keys {
+		if !k.dead(s.now().UTC()) {
+			continue
+		}
+		err := s.keep(ctx, v.ARN(k))
+		if _, kept := errors.AsType[*blob.HeldError](err); kept {
+			s.log.InfoContext(ctx, "a key whose time is over is under a legal hold", "key", k.ID)
+			held = true
+			continue
+		}
+		if err != nil {
+			return nil, held, err
+		}
+		destroy[k.ID] = v.ARN(k)
+	}
+	return destroy, held, nil
 }
 
 // rotates says whether a key is rotated when its time comes: one that is disabled waits until it is enabled.

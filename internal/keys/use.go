@@ -60,17 +60,23 @@ func (s *Service) authorize(ctx context.Context, c *Call, q *Question) (key stri
 // GenerateDataKey makes a data key of 32 bytes for a service that acts for a caller, who must be allowed to. An empty key stands for the AWS managed key
 // of the service, which is made at its first use. Errors are *iam.Denied and *Error; others say that it cannot be known now.
 func (s *Service) GenerateDataKey(ctx context.Context, c *Call, key string, pairs map[string]string) (Encrypted, secret.Bytes, error) {
-	if key == "" {
-		var err error
-		if key, err = s.managedOf(ctx, c); err != nil {
-			return Encrypted{}, secret.Bytes{}, err
-		}
+	key, err := s.named(ctx, c, key)
+	if err != nil {
+		return Encrypted{}, secret.Bytes{}, err
 	}
-	key, err := s.authorize(ctx, c, &Question{Action: "GenerateDataKey", Key: key, Context: pairs})
+	key, err = s.authorize(ctx, c, &Question{Action: "GenerateDataKey", Key: key, Context: pairs})
 	if err != nil {
 		return Encrypted{}, secret.Bytes{}, err
 	}
 	return s.Account(c.Principal.Account).GenerateDataKey(ctx, &DataKeyRequest{Key: key, Context: pairs, Size: secret.KeySize})
+}
+
+// named is the key that a service names, or without one its AWS managed key.
+func (s *Service) named(ctx context.Context, c *Call, key string) (string, error) {
+	if key != "" {
+		return key, nil
+	}
+	return s.managedOf(ctx, c)
 }
 
 // managedOf names the AWS managed key of a service.
@@ -81,12 +87,16 @@ func (s *Service) managedOf(ctx context.Context, c *Call) (string, error) {
 	return s.Account(c.Principal.Account).managed(ctx, c.service())
 }
 
-// managedServices are the services that have an AWS managed key.
-var managedServices = []string{"s3", "mediaconvert"}
+// managedServices are the services that have an AWS managed key. AWS has none of execute-api: under it are the content keys of our key server.
+var managedServices = []string{"s3", "mediaconvert", "execute-api"}
 
-// Encrypt encrypts a small value for a service that acts for a caller, who must be allowed to.
+// Encrypt encrypts a small value for a service that acts for a caller, who must be allowed to. An empty key is as with GenerateDataKey.
 func (s *Service) Encrypt(ctx context.Context, c *Call, key string, pairs map[string]string, plaintext secret.Bytes) (Encrypted, error) {
-	key, err := s.authorize(ctx, c, &Question{Action: "Encrypt", Key: key, Context: pairs})
+	key, err := s.named(ctx, c, key)
+	if err != nil {
+		return Encrypted{}, err
+	}
+	key, err = s.authorize(ctx, c, &Question{Action: "Encrypt", Key: key, Context: pairs})
 	if err != nil {
 		return Encrypted{}, err
 	}

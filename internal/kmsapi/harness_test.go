@@ -1,7 +1,6 @@
 package kmsapi_test
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http/httptest"
@@ -15,6 +14,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/smithy-go"
 
+	"darkroom/internal/audit/audittest"
 	"darkroom/internal/gateway"
 	"darkroom/internal/iam"
 	"darkroom/internal/identity"
@@ -69,7 +69,7 @@ func newBench(t testing.TB) *bench {
 	ok(t, err)
 	g, err := gateway.New(gateway.Options{
 		Services: []gateway.Service{b.api}, Default: "kms", Region: region, Identities: gate{b.people}, Log: slog.New(slog.DiscardHandler),
-		Audit: func(context.Context, gateway.Record) error { return nil },
+		Trail: new(audittest.Trail),
 	})
 	ok(t, err)
 	b.server = httptest.NewTLSServer(g.Handler())

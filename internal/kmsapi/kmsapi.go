@@ -44,7 +44,7 @@ func New(o Options) (*jsonapi.Service, error) {
 	} {
 		maps.Copy(operations, part)
 	}
-	return jsonapi.New(jsonapi.API{Name: "kms", Target: "TrentService", NotOffered: notOffered}, operations), nil
+	return jsonapi.New(jsonapi.API{Name: "kms", Target: "TrentService", Version: "2014-11-01", NotOffered: notOffered}, operations), nil
 }
 
 // call is one request of a caller who has been let in.

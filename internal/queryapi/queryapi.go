@@ -4,6 +4,7 @@ package queryapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 
+	"darkroom/internal/audit"
 	"darkroom/internal/awsquery"
 	"darkroom/internal/gateway"
 	"darkroom/internal/iam"
@@ -180,27 +182,33 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 		return nil, err
 	}
 	op, err := s.find(f)
+	known := &gateway.Operation{Version: s.api.Version}
+	if op.input != nil || slices.Contains(s.api.NotOffered, f.Action) { // else the name is any text
+		known.Name = f.Action
+	}
 	if err != nil {
-		return nil, err
+		return known, err
 	}
 	caller := gateway.Caller(r.Context())
 	if (caller.Type == iam.WebIdentity) != op.unsigned {
 		// The proof in the request says who asks, and nothing else does: a signature beside it is left aside by AWS. It is refused here.
-		return nil, Errorf(http.StatusForbidden, "AccessDenied", "%s is called without a signature, and nothing else is.", clean(f.Action))
+		return known, Errorf(http.StatusForbidden, "AccessDenied", "%s is called without a signature, and nothing else is.", clean(f.Action))
 	}
 	if s.api.Admits != nil {
 		if err := s.api.Admits(caller, f.Action); err != nil {
-			return nil, err
+			return known, err
 		}
 	}
 	in := op.input()
 	faults := f.Decode(in)
+	asked := audit.Parameters(in)
+	known.Parameters = func() json.RawMessage { return asked }
 	checks, err := op.check(r.Context(), caller, in)
 	if err != nil {
-		return nil, err
+		return known, err
 	}
 	return &gateway.Operation{
-		Name: f.Action, Checks: checks, AnyCaller: op.AnyCaller,
+		Name: f.Action, Checks: checks, AnyCaller: op.AnyCaller, Atomic: true, Version: s.api.Version, Parameters: known.Parameters,
 		Serve: func(w http.ResponseWriter, served *http.Request) error {
 			if len(faults) > 0 {
 				return Errorf(http.StatusBadRequest, "ValidationError", "%s", awsquery.Message(faults))
@@ -208,6 +216,9 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 			out, err := op.serve(served.Context(), caller, in)
 			if err != nil {
 				return err
+			}
+			if out != nil && audit.HasElements(s.api.Name, f.Action) {
+				gateway.Answered(served.Context(), audit.Elements(out))
 			}
 			text, err := awsquery.Encode(f.Action, s.api.Namespace, gateway.RequestID(served.Context()), out)
 			if err != nil {
@@ -330,6 +341,12 @@ func explain(r *http.Request, err error) Error {
 		}
 	}
 	return Error{"InternalFailure", http.StatusInternalServerError, "Internal error. The request id is " + gateway.RequestID(r.Context()) + "."}
+}
+
+// Explain implements gateway.Service.
+func (s *Service) Explain(r *http.Request, err error) (code, message string) {
+	e := explain(r, err)
+	return e.Code, e.Message
 }
 
 // Refuse implements gateway.Service.

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
+	"darkroom/internal/audit/audittest"
 	"darkroom/internal/gateway"
 	"darkroom/internal/iam"
 	"darkroom/internal/identity"
@@ -73,7 +74,7 @@ func newBench(t *testing.T) *bench {
 	}
 	g, err := gateway.New(gateway.Options{
 		Services: []gateway.Service{api}, Default: "sts", Region: region, Identities: gate{b.people}, Log: slog.New(slog.DiscardHandler),
-		Audit: func(context.Context, gateway.Record) error { return nil },
+		Trail: new(audittest.Trail),
 	})
 	if err != nil {
 		t.Fatal(err)
