@@ -10,6 +10,8 @@ import (
 	"errors"
 	"time"
 
+	"darkroom/internal/cenc"
+	"darkroom/internal/event"
 	"darkroom/internal/job"
 	"darkroom/internal/secret"
 )
@@ -33,6 +35,8 @@ type Lease struct {
 	Credentials Credentials     `json:"credentials"`
 	// Uploads are the multipart uploads that an earlier attempt left open; the worker aborts them before it begins.
 	Uploads []Upload `json:"uploads,omitempty"`
+	// Provenance says that the job is to write a statement of how it came about; see Attester.
+	Provenance bool `json:"provenance,omitempty"`
 }
 
 // Credentials are the temporary credentials of the job's role, narrowed to the job's own inputs and destinations.
@@ -58,19 +62,23 @@ type Progress struct {
 	PhasePercent int       `json:"phasePercent"`
 	Percent      int       `json:"percent"` // of the whole job
 	Engine       string    `json:"engine,omitempty"`
+	EngineBuild  string    `json:"engineBuild,omitempty"` // see plan.Capabilities
 	// Uploads are all multipart uploads open now.
 	Uploads []Upload `json:"uploads,omitempty"`
-	// InputDetails is the detail of the INPUT_INFORMATION event, sent once after the probe.
-	InputDetails json.RawMessage `json:"inputDetails,omitempty"`
+	// InputDetails is the detail of the INPUT_INFORMATION event, sent until it was heard.
+	InputDetails []event.Input `json:"inputDetails,omitempty"`
+	Measured     Measured      `json:"measured"`
+	// Frames is how many frames were decoded since the task began.
+	Frames int64 `json:"framesDecoded,omitempty"`
 }
 
 // Result is how a task ended. A nil Error is success.
 type Result struct {
-	Error         *Failure        `json:"error,omitempty"`
-	OutputDetails json.RawMessage `json:"outputGroupDetails,omitempty"`
-	// EventDetails is the outputGroupDetails of the COMPLETE event, with paths.
-	EventDetails json.RawMessage `json:"eventOutputGroupDetails,omitempty"`
-	Warnings     json.RawMessage `json:"warnings,omitempty"`
+	Error *Failure `json:"error,omitempty"`
+	// EventDetails is the outputGroupDetails of the COMPLETE event, with paths. Of these are the ones that GetJob shows, too.
+	EventDetails []event.OutputGroup `json:"eventOutputGroupDetails,omitempty"`
+	Measured     Measured            `json:"measured"`
+	Warnings     []event.Warning     `json:"warnings,omitempty"`
 }
 
 // Failure is a job.Error on the wire.
@@ -132,6 +140,10 @@ type Control interface {
 	Wait(ctx context.Context, l *Lease) error
 	// Renew gives fresh credentials for the same lease.
 	Renew(ctx context.Context, l *Lease) (Credentials, error)
+	// ContentKeys asks a key server for the content keys of an output group of the lease's job, by the settings on record, and returns them in the order of
+	// its encryption contract. Asked again, it asks again: a key server gives the same keys for the same content. ErrLost: stop. A *job.Error says why the job
+	// cannot have them. The caller owns the keys and wipes them.
+	ContentKeys(ctx context.Context, l *Lease, group int) ([]cenc.Protection, error)
 	// Finish ends the task. Calling it again with the same epoch after a lost answer is a success.
 	Finish(ctx context.Context, l *Lease, r Result) error
 	// Release hands the lease back unfinished (a draining worker); the task can be claimed again at once.

@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"darkroom/internal/audit"
+	"darkroom/internal/cenc"
 	"darkroom/internal/job"
 	"darkroom/internal/lease"
 	"darkroom/internal/store"
@@ -27,6 +27,21 @@ type Credentials interface {
 	Issue(ctx context.Context, j *job.Job, epoch int64) (lease.Credentials, error)
 	// Revoke ends credentials; unknown ones are fine.
 	Revoke(accessKeyID string)
+}
+
+// KeyFetcher has content keys fetched from key servers.
+type KeyFetcher interface {
+	// Fetch returns the content keys of an output group of a job, for the lease on a task under an epoch. A *job.Error says why the job cannot have them. The
+	// caller owns the keys.
+	Fetch(ctx context.Context, j *job.Job, taskID string, epoch int64, group int) ([]cenc.Protection, error)
+}
+
+// Attester makes statements of how jobs came about.
+type Attester interface {
+	// Wants says whether a job is to write one.
+	Wants(j *job.Job) bool
+	// Attest makes the statement of a job at its n-th attempt. A *job.Error says why there can be none.
+	Attest(ctx context.Context, j *job.Job, attempt int, e lease.Evidence) ([]byte, error)
 }
 
 // Clock tells the time and wakes.
@@ -47,9 +62,13 @@ type Options struct {
 	Lease       time.Duration // 0: DefaultLease
 	Credentials Credentials
 	Clock       Clock // nil: the machine's
-	// Retention is how long finished jobs are kept; 0 is for ever.
-	Retention time.Duration
-	Log       *slog.Logger
+	// ContentKeys has content keys fetched; nil: there are no key servers here.
+	ContentKeys KeyFetcher
+	// Observer hears what becomes of jobs; nil: nobody does.
+	Observer Observer
+	// Attester makes the statements of jobs; nil: there are none.
+	Attester Attester
+	Log      *slog.Logger
 }
 
 // Queue is the keeper of jobs: the API's and the workers' side of it. It is safe for concurrent use.
@@ -72,6 +91,9 @@ type key struct {
 
 // holding is a lease that a worker of this process's clients has.
 type holding struct {
+	attempt  lease.Attempt
+	measured lease.Measured // the counts of what was heard, and in Steps nothing
+	step     int64          // the number of the last step that was heard of
 	job      *job.Job
 	access   string // access key id
 	ended    chan struct{}
@@ -87,6 +109,9 @@ func New(s store.Store, o Options) *Queue {
 	}
 	if o.Clock == nil {
 		o.Clock = realClock{}
+	}
+	if o.Observer == nil {
+		o.Observer = nobody{}
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -110,7 +135,16 @@ func (q *Queue) signal(c *chan struct{}) <-chan struct{} {
 
 // Submit records a job; it is durable when Submit returns. See store.Store.
 func (q *Queue) Submit(ctx context.Context, j *job.Job) (*job.Job, error) {
-	recorded, err := q.store.Submit(ctx, j, q.o.Clock.Now())
+	began := q.o.Clock.Now()
+	if trace := q.o.Observer.Submitting(ctx); trace != "" {
+		with := *j // the caller's stays as it is
+		with.Trace = trace
+		j = &with
+	}
+	recorded, err := q.store.Submit(ctx, j, began)
+	if err == nil && recorded.ID == j.ID {
+		q.o.Observer.Submitted(ctx, recorded, began, q.o.Clock.Now())
+	}
 	if err == nil {
 		q.announce(&q.fresh)
 		if len(j.Hops) > 0 {
@@ -174,15 +208,15 @@ func (q *Queue) ListResources(ctx context.Context, query store.ResourceQuery) ([
 	return q.store.ListResources(ctx, query)
 }
 
-// Audit appends to the audit trail.
-func (q *Queue) Audit(ctx context.Context, r audit.Record) error { return q.store.Audit(ctx, r) }
-
 // Cancel ends a job and stops the worker that has it. job.ErrNotFound, job.ErrFinished.
 func (q *Queue) Cancel(ctx context.Context, account, id string) error {
 	task, epoch, running, err := q.store.Cancel(ctx, account, id, q.o.Clock.Now())
 	if err == nil && running {
 		q.stop(key{task, epoch})
 		q.announce(&q.fresh) // its queue may run one more
+	}
+	if err == nil {
+		q.over(ctx, account, id, lease.Result{}, true)
 	}
 	return err
 }
@@ -205,7 +239,7 @@ func (q *Queue) lost(k key) {
 	canceled := h != nil && h.canceled
 	q.mu.Unlock()
 	if !canceled {
-		q.end(k)
+		q.end(k, lease.Lost)
 	}
 }
 
@@ -225,13 +259,18 @@ func (q *Queue) linger(now time.Time) time.Time {
 	}
 	q.mu.Unlock()
 	for _, k := range over {
-		q.end(k)
+		q.end(k, lease.Canceled)
 	}
 	return next
 }
 
-// end lets go of a lease: its credentials die, and its worker's Wait returns.
-func (q *Queue) end(k key) {
+// end lets go of a lease: its credentials die, and its worker's Wait returns. It returns what was held; nil where that was let go of before.
+func (q *Queue) end(k key, how lease.End) *holding {
+	return q.endFrom(k, how, q.o.Clock.Now())
+}
+
+// endFrom is end of a lease whose end was begun to be written down at a time.
+func (q *Queue) endFrom(k key, how lease.End, began time.Time) *holding {
 	q.mu.Lock()
 	h := q.held[k]
 	delete(q.held, k)
@@ -240,11 +279,16 @@ func (q *Queue) end(k key) {
 	}
 	q.mu.Unlock()
 	if h == nil {
-		return
+		return nil
 	}
 	if h.access != "" {
 		q.o.Credentials.Revoke(h.access)
 	}
+	if h.canceled {
+		how = lease.Canceled
+	}
+	q.o.Observer.Released(h.attempt, how, began, q.o.Clock.Now())
+	return h
 }
 
 // Claim implements lease.Control.
@@ -277,21 +321,21 @@ func (q *Queue) claim(ctx context.Context, worker string) (l *lease.Lease, found
 		return nil, false, err
 	}
 	k := key{c.TaskID, c.Epoch}
-	h := &holding{job: c.Job, ended: make(chan struct{})}
+	h := &holding{job: c.Job, ended: make(chan struct{}), attempt: lease.Attempt{Job: c.Job, TaskID: c.TaskID, Epoch: c.Epoch, Number: c.Attempt, Worker: worker, Claimed: now}}
 	q.mu.Lock()
 	q.held[k] = h
 	q.mu.Unlock()
 	q.announce(&q.moved)
+	q.o.Observer.Claimed(h.attempt)
 	// From here on the task is ours: a caller that gives up hands it back.
 	settle := context.WithoutCancel(ctx)
 	creds, err := q.o.Credentials.Issue(settle, c.Job, c.Epoch)
 	var failed *job.Error
 	switch {
 	case errors.As(err, &failed):
-		q.end(k)
-		return nil, true, q.store.Finish(settle, c.TaskID, c.Epoch, lease.Result{Error: &lease.Failure{Code: failed.Code, Message: failed.Message}}, now)
+		return nil, true, q.finish(settle, k, lease.Result{Error: &lease.Failure{Code: failed.Code, Message: failed.Message}})
 	case err != nil || ctx.Err() != nil:
-		q.end(k)
+		q.end(k, lease.HandedBack)
 		if rerr := q.store.Release(settle, c.TaskID, c.Epoch, now); rerr == nil {
 			q.announce(&q.fresh)
 		}
@@ -302,13 +346,14 @@ func (q *Queue) claim(ctx context.Context, worker string) (l *lease.Lease, found
 	still := q.held[k] != nil && !h.canceled
 	q.mu.Unlock()
 	if !still { // canceled in between
-		q.end(k)
+		q.end(k, lease.Canceled)
 		q.o.Credentials.Revoke(creds.AccessKeyID)
 		return nil, true, nil
 	}
 	return &lease.Lease{
 		TaskID: c.TaskID, Epoch: c.Epoch, Deadline: deadline, JobID: c.Job.ID, Account: c.Job.Account, Region: q.o.Region,
 		Settings: c.Job.Settings, Started: c.Job.Started, Attempt: c.Attempt, Credentials: creds, Uploads: c.Uploads,
+		Provenance: q.o.Attester != nil && q.o.Attester.Wants(c.Job),
 	}, true, nil
 }
 
@@ -319,6 +364,9 @@ func (q *Queue) Report(ctx context.Context, l *lease.Lease, p lease.Progress) (t
 	err := q.store.Report(ctx, l.TaskID, l.Epoch, p, now, deadline)
 	if errors.Is(err, lease.ErrLost) {
 		q.lost(key{l.TaskID, l.Epoch})
+	}
+	if err == nil {
+		q.measure(key{l.TaskID, l.Epoch}, p.Measured)
 	}
 	return deadline, err
 }
@@ -397,21 +445,92 @@ func (q *Queue) Renew(ctx context.Context, l *lease.Lease) (lease.Credentials, e
 	return c, nil
 }
 
+// ContentKeys implements lease.Control. What is asked for follows from the job on record; of the worker comes the number of the group alone. A lease that ends
+// meanwhile ends the fetching, and its worker gets no keys.
+func (q *Queue) ContentKeys(ctx context.Context, l *lease.Lease, group int) ([]cenc.Protection, error) {
+	k := key{l.TaskID, l.Epoch}
+	held := func() *holding {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		if h := q.held[k]; h != nil && !h.canceled {
+			return h
+		}
+		return nil
+	}
+	h := held()
+	switch {
+	case h == nil:
+		return nil, lease.ErrLost
+	case q.o.ContentKeys == nil:
+		return nil, job.Errorf(1091, "Output group %d: there is nothing here that asks key servers.", group+1)
+	}
+	fetching, stop := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-h.ended:
+			stop()
+		case <-fetching.Done():
+		}
+	})
+	keys, err := q.o.ContentKeys.Fetch(fetching, h.job, l.TaskID, l.Epoch, group)
+	stop()
+	watching.Wait()
+	if held() != h {
+		for _, p := range keys {
+			p.Value.Wipe()
+		}
+		return nil, lease.ErrLost
+	}
+	return keys, err
+}
+
+// Attest implements lease.Attester.
+func (q *Queue) Attest(ctx context.Context, l *lease.Lease, e lease.Evidence) ([]byte, error) {
+	q.mu.Lock()
+	h := q.held[key{l.TaskID, l.Epoch}]
+	q.mu.Unlock()
+	switch {
+	case h == nil || h.canceled:
+		return nil, lease.ErrLost
+	case q.o.Attester == nil || !q.o.Attester.Wants(h.job):
+		return nil, job.Errorf(1999, "The job is to write no statement of provenance.")
+	}
+	return q.o.Attester.Attest(ctx, h.job, h.attempt.Number, e)
+}
+
 // Finish implements lease.Control.
 func (q *Queue) Finish(ctx context.Context, l *lease.Lease, r lease.Result) error {
-	err := q.store.Finish(ctx, l.TaskID, l.Epoch, r, q.o.Clock.Now())
-	if err == nil || errors.Is(err, lease.ErrLost) {
-		q.end(key{l.TaskID, l.Epoch})
-		q.announce(&q.fresh) // its queue may run one more
+	return q.finish(ctx, key{l.TaskID, l.Epoch}, r)
+}
+
+func (q *Queue) finish(ctx context.Context, k key, r lease.Result) error {
+	began := q.o.Clock.Now()
+	err := q.store.Finish(ctx, k.task, k.epoch, r, began)
+	how := lease.Finished
+	switch {
+	case err == nil:
+		q.measure(k, r.Measured)
+	case errors.Is(err, lease.ErrLost):
+		how = lease.Lost
+	default:
+		return err
 	}
+	if h := q.endFrom(k, how, began); h != nil && err == nil && !h.canceled {
+		q.over(ctx, h.job.Account, h.job.ID, r, false)
+	}
+	q.announce(&q.fresh) // its queue may run one more
 	return err
 }
 
 // Release implements lease.Control.
 func (q *Queue) Release(ctx context.Context, l *lease.Lease) error {
 	err := q.store.Release(ctx, l.TaskID, l.Epoch, q.o.Clock.Now())
-	if err == nil || errors.Is(err, lease.ErrLost) {
-		q.end(key{l.TaskID, l.Epoch})
+	switch {
+	case err == nil:
+		q.end(key{l.TaskID, l.Epoch}, lease.HandedBack)
+	case errors.Is(err, lease.ErrLost):
+		q.end(key{l.TaskID, l.Epoch}, lease.Lost)
 	}
 	if err == nil {
 		q.announce(&q.fresh)
@@ -421,15 +540,22 @@ func (q *Queue) Release(ctx context.Context, l *lease.Lease) error {
 
 // Void ends all leases: the workers that held them are gone. Their tasks can be claimed again at once.
 func (q *Queue) Void(ctx context.Context) error {
-	ended, err := q.store.Void(ctx, q.o.Clock.Now())
-	q.ended(ended)
+	began := q.o.Clock.Now()
+	ended, err := q.store.Void(ctx, began)
+	q.ended(ctx, ended, began)
 	return err
 }
 
-func (q *Queue) ended(list []store.Ended) {
+// ended lets go of leases that the records have taken away. Those of an earlier run were never held here.
+func (q *Queue) ended(ctx context.Context, list []store.Ended, began time.Time) {
 	for _, e := range list {
 		q.o.Log.Warn("lease ended without its worker", "task", e.TaskID, "epoch", e.Epoch, "again", e.Again)
-		q.end(key{e.TaskID, e.Epoch})
+		if h := q.endFrom(key{e.TaskID, e.Epoch}, lease.Lost, began); h == nil {
+			q.forgotten(ctx, e, began)
+		}
+		if !e.Again {
+			q.over(ctx, e.Account, e.JobID, lease.Result{}, false)
+		}
 	}
 	if len(list) > 0 {
 		q.announce(&q.fresh)
@@ -441,35 +567,15 @@ const (
 	storePause = time.Second
 	// maxNap bounds how long the rescuer sleeps, for the jobs that progress too long.
 	maxNap = time.Minute
-	// forgetEvery is how often old jobs are looked for, and forgetStep how many go in one transaction.
-	forgetEvery = 10 * time.Minute
-	forgetStep  = 500
 )
-
-// forget deletes what is older than the retention, in small steps, so that nobody waits long for the records.
-func (q *Queue) forget(ctx context.Context, now time.Time) {
-	for ctx.Err() == nil {
-		n, err := q.store.Forget(ctx, now.Add(-q.o.Retention), forgetStep)
-		if err != nil && ctx.Err() == nil {
-			q.o.Log.Error("forget old jobs", "err", err)
-		}
-		if err != nil || n < forgetStep {
-			return
-		}
-	}
-}
 
 // Run rescues leases at their deadlines until ctx ends.
 func (q *Queue) Run(ctx context.Context) error {
-	forgotten := q.o.Clock.Now()
 	for {
 		moved := q.signal(&q.moved)
 		next, err := q.store.NextDeadline(ctx)
 		if l := q.linger(q.o.Clock.Now()); next.IsZero() || !l.IsZero() && l.Before(next) {
 			next = l
-		}
-		if old := forgotten.Add(forgetEvery); q.o.Retention > 0 && (next.IsZero() || old.Before(next)) {
-			next = old
 		}
 		var wake <-chan time.Time
 		switch {
@@ -488,15 +594,12 @@ func (q *Queue) Run(ctx context.Context) error {
 			continue
 		case <-wake:
 		}
-		if now := q.o.Clock.Now(); q.o.Retention > 0 && now.Sub(forgotten) >= forgetEvery {
-			forgotten = now
-			q.forget(ctx, now)
-		}
-		ended, err := q.store.Expire(ctx, q.o.Clock.Now())
+		began := q.o.Clock.Now()
+		ended, err := q.store.Expire(ctx, began)
 		if err != nil && ctx.Err() == nil {
 			q.o.Log.Error("end leases that ran out", "err", err)
 		}
-		q.ended(ended)
+		q.ended(ctx, ended, began)
 		hopped, err := q.store.Hop(ctx, q.o.Clock.Now())
 		if err != nil && ctx.Err() == nil {
 			q.o.Log.Error("move jobs to their hop destinations", "err", err)

@@ -19,6 +19,7 @@ import (
 
 	"darkroom/internal/blob"
 	"darkroom/internal/blob/plain"
+	"darkroom/internal/cenc"
 	"darkroom/internal/kms"
 	"darkroom/internal/lease"
 	"darkroom/internal/secret"
@@ -45,6 +46,10 @@ func (o *oneLease) Renew(context.Context, *lease.Lease) (lease.Credentials, erro
 func (o *oneLease) Finish(_ context.Context, _ *lease.Lease, r lease.Result) error {
 	o.result <- r
 	return nil
+}
+
+func (o *oneLease) ContentKeys(context.Context, *lease.Lease, int) ([]cenc.Protection, error) {
+	return nil, errors.New("no group of these jobs is encrypted")
 }
 
 func (o *oneLease) Release(context.Context, *lease.Lease) error { return nil }

@@ -66,7 +66,7 @@ func (w *Worker) answer(ctx context.Context, p *lease.Probe) lease.Probed {
 
 // Probe looks into one file with ffprobe in the sandbox, under the worker's own means. schemes are those of web servers that may be asked.
 func (w *Worker) Probe(ctx context.Context, store blob.Store, in plan.Input, schemes []string) (*plan.Found, error) {
-	r := &run{worker: w, log: w.o.Log, store: store, web: w.o.Web, reported: make(chan struct{}, 1)}
+	r := &run{worker: w, log: w.o.Log, store: store, web: w.o.Web, reported: make(chan struct{}, 1), meter: &meter{now: w.o.Now}}
 	src, err := r.source(ctx, in, schemes, "The file "+in.Name())
 	if err != nil {
 		return nil, err

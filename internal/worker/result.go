@@ -1,112 +1,99 @@
 package worker
 
 import (
-	"encoding/json"
 	"math"
+	"strings"
 
+	"darkroom/internal/event"
 	"darkroom/internal/lease"
 	"darkroom/internal/media"
 	"darkroom/internal/packager"
 	"darkroom/internal/plan"
 )
 
-// The outputGroupDetails of GetJob, and with paths those of the COMPLETE event.
-type (
-	groupDetail struct {
-		OutputDetails     []outputDetail `json:"outputDetails"`
-		PlaylistFilePaths []string       `json:"playlistFilePaths,omitempty"`
-		Type              string         `json:"type,omitempty"`
-	}
-	outputDetail struct {
-		OutputFilePaths []string     `json:"outputFilePaths,omitempty"`
-		DurationInMs    int64        `json:"durationInMs"`
-		VideoDetails    *videoDetail `json:"videoDetails,omitempty"`
-	}
-	videoDetail struct {
-		WidthInPx      int   `json:"widthInPx"`
-		HeightInPx     int   `json:"heightInPx"`
-		AverageBitrate int64 `json:"averageBitrate,omitempty"`
-	}
-)
-
 // results says what was made, in the order of the job's groups and outputs.
 func results(p *plan.Plan, report *packager.Report) lease.Result {
-	shown := make([]groupDetail, len(p.Groups))
-	event := make([]groupDetail, len(p.Groups))
+	told := make([]event.OutputGroup, len(p.Groups))
 	for g := range p.Groups {
 		n := len(p.Groups[g].Outputs)
-		shown[g].OutputDetails = make([]outputDetail, n)
-		event[g] = groupDetail{Type: p.Groups[g].Type, PlaylistFilePaths: p.Groups[g].Playlists, OutputDetails: make([]outputDetail, n)}
+		told[g] = event.OutputGroup{Type: p.Groups[g].Type, PlaylistFilePaths: p.Groups[g].Playlists, OutputDetails: make([]event.Output, n)}
 	}
 	for _, o := range report.Outputs {
-		d := outputDetail{DurationInMs: o.Duration.Milliseconds()}
+		e := event.Output{DurationInMs: o.Duration.Milliseconds()}
 		if o.Width > 0 {
-			d.VideoDetails = &videoDetail{WidthInPx: o.Width, HeightInPx: o.Height}
-		}
-		shown[o.Group].OutputDetails[o.Output] = d
-		if d.VideoDetails != nil {
-			withRate := *d.VideoDetails
-			withRate.AverageBitrate = o.Bitrate
-			d.VideoDetails = &withRate
+			e.VideoDetails = &event.OutputVideo{WidthInPx: o.Width, HeightInPx: o.Height, AverageBitrate: o.Bitrate}
 		}
 		if len(p.Groups[o.Group].Outputs[o.Output].Paths) > 0 || p.Groups[o.Group].Type == "FILE_GROUP" {
 			for _, path := range o.Paths {
-				d.OutputFilePaths = append(d.OutputFilePaths, path.URI())
+				e.OutputFilePaths = append(e.OutputFilePaths, path.URI())
 			}
 		}
-		event[o.Group].OutputDetails[o.Output] = d
+		told[o.Group].OutputDetails[o.Output] = e
 	}
-	return lease.Result{OutputDetails: marshal(shown), EventDetails: marshal(event)}
+	return lease.Result{EventDetails: told}
 }
 
-// The inputDetails of the INPUT_INFORMATION event.
-type (
-	inputDetail struct {
-		ID    int           `json:"id"`
-		URI   string        `json:"uri"`
-		Audio []audioStream `json:"audio"`
-		Video []videoStream `json:"video"`
-	}
-	audioStream struct {
-		Channels   int    `json:"channels"`
-		Codec      string `json:"codec"`
-		Language   string `json:"language,omitempty"`
-		SampleRate int    `json:"sampleRate"`
-		StreamID   int    `json:"streamId"`
-	}
-	videoStream struct {
-		BitDepth      int     `json:"bitDepth,omitempty"`
-		Codec         string  `json:"codec"`
-		ColorFormat   string  `json:"colorFormat,omitempty"`
-		FrameRate     float64 `json:"frameRate"`
-		Height        int     `json:"height"`
-		InterlaceMode string  `json:"interlaceMode"`
-		SAR           string  `json:"sar"`
-		StreamID      int     `json:"streamId"`
-		Width         int     `json:"width"`
-	}
-)
-
-func inputDetails(uri string, probe *plan.Probe) json.RawMessage {
-	d := inputDetail{URI: uri, Audio: []audioStream{}, Video: []videoStream{}}
-	for i, s := range probe.Streams { // the files of an HLS package count their streams each from 0
-		switch {
+// inputDetails are those of the INPUT_INFORMATION event. Inputs and their streams are counted from 1.
+func inputDetails(uri string, probe *plan.Probe) []event.Input {
+	d := event.Input{ID: 1, URI: uri}
+	for i := range probe.Streams { // the files of an HLS package count their streams each from 0
+		switch s := &probe.Streams[i]; {
 		case s.Kind == media.Audio:
-			d.Audio = append(d.Audio, audioStream{Channels: s.Channels, Codec: s.Codec, Language: s.Language, SampleRate: s.SampleRate, StreamID: i})
+			d.Audio = append(d.Audio, event.Audio{Channels: s.Channels, Codec: codecOf(s), Language: languageOf(s), SampleRate: s.SampleRate, StreamID: i + 1})
 		case s.Kind == media.Video && !s.Attached:
-			mode := "progressive"
-			if s.Interlaced {
-				mode = "interlaced"
-			}
 			sar := s.SampleAspectRatio
 			if !sar.Known() {
 				sar = media.Rational{Num: 1, Den: 1}
 			}
-			d.Video = append(d.Video, videoStream{
-				BitDepth: s.BitDepth, Codec: s.Codec, ColorFormat: s.PixelFormat, FrameRate: math.Round(s.FrameRate.Float()*1000) / 1000,
-				Height: s.Height, Width: s.Width, InterlaceMode: mode, SAR: sar.String(), StreamID: i,
+			d.Video = append(d.Video, event.Video{
+				BitDepth: s.BitDepth, Codec: codecOf(s), ColorFormat: colorFormat(s.PixelFormat), FourCC: s.FourCC, FrameRate: math.Round(s.FrameRate.Float()*1000) / 1000,
+				Height: s.Height, Width: s.Width, InterlaceMode: interlaceMode(s), SAR: strings.Replace(sar.String(), "/", ":", 1), Standard: "UNSPECIFIED", StreamID: i + 1,
 			})
 		}
 	}
-	return marshal([]inputDetail{d})
+	return []event.Input{d}
+}
+
+// codecs are MediaConvert's names of codecs, by ffmpeg's. Others have their own name in upper case.
+var codecs = map[string]string{
+	"h264": "H_264", "hevc": "H_265", "mpeg2video": "MPEG2", "mpeg1video": "MPEG1", "rawvideo": "UNCOMPRESSED", "v210": "UNCOMPRESSED", "dnxhd": "VC3", "aac_latm": "AAC",
+}
+
+func codecOf(s *plan.Stream) string {
+	if name, ok := codecs[s.Codec]; ok {
+		return name
+	}
+	if strings.HasPrefix(s.Codec, "pcm_") {
+		return "PCM"
+	}
+	return strings.ToUpper(s.Codec)
+}
+
+func languageOf(s *plan.Stream) string {
+	if s.Language == "" {
+		return "UND"
+	}
+	return strings.ToUpper(s.Language)
+}
+
+// colorFormat is the subsampling of a pixel format; empty for what is not YCbCr.
+func colorFormat(pixels string) string {
+	for _, sub := range []string{"420", "422", "444"} {
+		if strings.HasPrefix(pixels, "yuv"+sub) || strings.HasPrefix(pixels, "yuvj"+sub) || strings.HasPrefix(pixels, "yuva"+sub) {
+			return "YUV_" + sub
+		}
+	}
+	return ""
+}
+
+func interlaceMode(s *plan.Stream) string {
+	switch {
+	case !s.Interlaced:
+		return "PROGRESSIVE"
+	case s.FieldOrder == "tt" || s.FieldOrder == "tb":
+		return "TOP_FIELD"
+	case s.FieldOrder == "bb" || s.FieldOrder == "bt":
+		return "BOTTOM_FIELD"
+	}
+	return "INTERLACED"
 }

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"darkroom/internal/blob"
+	"darkroom/internal/caption"
+	"darkroom/internal/cenc"
 	"darkroom/internal/ffmpeg"
 	"darkroom/internal/job"
 	"darkroom/internal/lease"
@@ -47,7 +49,10 @@ type run struct {
 	lease  *lease.Lease
 	store  blob.Store
 	web    http.RoundTripper // to web servers that inputs are on
-	log    *slog.Logger
+	// captionWeb goes to web servers that captions are on.
+	captionWeb http.RoundTripper
+	log        *slog.Logger
+	meter      *meter
 	// current gives the credentials of the lease.
 	current CredentialSource
 
@@ -55,6 +60,8 @@ type run struct {
 	progress lease.Progress
 	uploads  map[lease.Upload]struct{}
 	reported chan struct{} // asks the heartbeat to report now
+
+	witness *witness // nil for a job that writes no statement of provenance
 }
 
 // credentials keeps the credentials of the lease fresh.
@@ -97,6 +104,7 @@ func (r *run) snapshot() lease.Progress {
 	for u := range r.uploads {
 		p.Uploads = append(p.Uploads, u)
 	}
+	p.Measured = r.meter.measured()
 	return p
 }
 
@@ -112,12 +120,15 @@ func (r *run) heartbeat(ctx context.Context, stop context.CancelCauseFunc) {
 		case <-tick.C:
 		case <-r.reported:
 		}
-		next, err := r.worker.o.Control.Report(ctx, r.lease, r.snapshot())
+		said := r.snapshot()
+		next, err := r.worker.o.Control.Report(ctx, r.lease, said)
 		switch {
 		case err == nil:
 			deadline = next
-			// The details of the input are sent once.
-			r.set(func(p *lease.Progress) { p.InputDetails = nil }, false)
+			r.meter.told(said.Measured)
+			if said.InputDetails != nil { // sent until they were heard
+				r.set(func(p *lease.Progress) { p.InputDetails = nil }, false)
+			}
 		case ctx.Err() != nil:
 			return
 		case errors.Is(err, lease.ErrLost), r.worker.o.Now().After(deadline):
@@ -134,12 +145,18 @@ func (r *run) open(ctx context.Context) (lease.Result, error) {
 	var err error
 	r.current = r.credentials(r.lease.Credentials)
 	// What the policy allows comes with the credentials: at every request, those of now.
-	r.web = origin.Allowing(r.worker.o.Web, func(ctx context.Context) ([]string, error) {
+	schemes := func(ctx context.Context) ([]string, error) {
 		c, err := r.current(ctx)
 		return c.Schemes, err
-	})
+	}
+	r.web, r.captionWeb = origin.Allowing(r.worker.o.Web, schemes), origin.Allowing(r.worker.o.CaptionWeb, schemes)
 	if r.store, err = r.worker.o.Open(r.current); err != nil {
 		return lease.Result{}, err
+	}
+	if r.lease.Provenance {
+		r.witness = newWitness()
+		r.store = &watched{r.store, r.witness}
+		r.web, r.captionWeb = &watchedWeb{r.web, r.witness}, &watchedWeb{r.captionWeb, r.witness}
 	}
 	return r.do(ctx)
 }
@@ -165,21 +182,36 @@ func (r *run) do(ctx context.Context) (lease.Result, error) {
 	if err != nil {
 		return lease.Result{}, err
 	}
+	probed := r.meter.begin(lease.StepProbe)
 	in, err := r.look(ctx, access.Inputs[0], src, r.lease.Credentials.Schemes, func(h *plan.HLSProbe, muxed bool) ([]int, error) {
 		return h.Wanted(settings, muxed)
 	})
+	probed(err)
 	if err != nil {
 		return lease.Result{}, src.doubted(err)
 	}
+	planned := r.meter.begin(lease.StepPlan)
 	p, err := plan.New(settings, in.probe, plan.Options{Start: r.lease.Started})
+	planned(err)
 	if err != nil {
 		return lease.Result{}, err
 	}
+	r.meter.lasts(p.Duration)
 	details := inputDetails(src.uri, in.probe)
 	r.set(func(p *lease.Progress) {
 		p.Phase, p.PhasePercent, p.Percent, p.InputDetails = job.Transcoding, 0, probedPercent, details
 	}, true)
-	report, err := r.encode(ctx, p, in)
+	captions, err := measured(r.meter, lease.StepCaptions, len(p.Captions) > 0, func() (map[string][]caption.Cue, error) { return r.captions(ctx, p) })
+	if err != nil {
+		return lease.Result{}, err
+	}
+	encrypted := slices.ContainsFunc(p.Streams, func(s plan.StreamGroup) bool { return s.Encryption != nil })
+	keys, err := measured(r.meter, lease.StepKeys, encrypted, func() (map[int][]cenc.Protection, error) { return r.contentKeys(ctx, p) })
+	if err != nil {
+		return lease.Result{}, err
+	}
+	defer wipeKeys(keys)
+	report, err := r.encode(ctx, p, in, keys, captions)
 	if err != nil {
 		if report != nil {
 			r.left(report)
@@ -189,6 +221,10 @@ func (r *run) do(ctx context.Context) (lease.Result, error) {
 	if err := complete(p, in, report); err != nil {
 		r.left(report)
 		return lease.Result{}, src.doubted(err)
+	}
+	if err := r.attest(ctx, p, access); err != nil {
+		r.left(report)
+		return lease.Result{}, err
 	}
 	return results(p, report), nil
 }
@@ -297,12 +333,12 @@ func (r *run) probe(ctx context.Context, src sandbox.Source, subject, demuxer st
 	proc, err := r.worker.o.Sandbox.Start(ctx, sandbox.Spec{
 		Program: r.worker.o.FFprobe,
 		Args:    func(in []string) []string { return ffmpeg.ProbeArgs(in[0], demuxer) },
-		Inputs:  []sandbox.Source{newBounded(src, maxProbeRead)},
+		Inputs:  []sandbox.Source{counted{newBounded(src, maxProbeRead), &r.meter.read}},
 		Stdout:  true,
 		Limits:  sandbox.Limits{Deadline: probeDeadline, CPUTime: probeDeadline, StdoutBytes: ffmpeg.MaxProbeOutput},
 	})
 	if err != nil {
-		return nil, err
+		return nil, &badExit{lease.CauseStart, err}
 	}
 	exit, err := proc.Wait()
 	if err != nil {
@@ -327,6 +363,11 @@ func (r *run) processError(subject string, proc *sandbox.Process, exit sandbox.E
 	if err := proc.InputError(); err != nil && !errors.Is(err, context.Canceled) {
 		return inputError(subject, err)
 	}
+	return &badExit{exited(exit), explained(exit)}
+}
+
+// explained is what the job shows of a program that ended badly.
+func explained(exit sandbox.Exit) error {
 	switch {
 	case exit.Violation:
 		return job.Errorf(1999, "Input 1 made the decoder do what no decoder does; the job was stopped. Do not submit this input again.")
@@ -340,14 +381,25 @@ func (r *run) processError(subject string, proc *sandbox.Process, exit sandbox.E
 	return ffmpeg.Failure(exit.Stderr)
 }
 
-// encode runs the one ffmpeg of the job into the packager.
-func (r *run) encode(ctx context.Context, p *plan.Plan, in *input) (*packager.Report, error) {
+// encode runs the one ffmpeg of the job into the packager, and measures both.
+func (r *run) encode(ctx context.Context, p *plan.Plan, in *input, keys map[int][]cenc.Protection, captions map[string][]caption.Cue) (*packager.Report, error) {
+	transcoding, packaging := r.meter.begin(lease.StepTranscode), r.meter.begin(lease.StepPackage)
+	var once sync.Once // the encoder ends first, or is not there
+	ended := func(err error) { once.Do(func() { transcoding(err) }) }
+	report, err := r.encodeInto(ctx, p, in, keys, captions, ended)
+	ended(err)
+	packaging(err)
+	return report, err
+}
+
+// encodeInto is encode; encoded is told how the encoder ended.
+func (r *run) encodeInto(ctx context.Context, p *plan.Plan, in *input, keys map[int][]cenc.Protection, captions map[string][]caption.Cue, encoded func(error)) (*packager.Report, error) {
 	n := len(p.Renditions)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	read := make([]sandbox.Source, len(p.Source.Files))
 	for i, f := range p.Source.Files {
-		read[i] = in.files[f.Number]
+		read[i] = counted{in.files[f.Number], &r.meter.read}
 	}
 	proc, err := r.worker.o.Sandbox.Start(ctx, sandbox.Spec{
 		Program: r.worker.o.FFmpeg,
@@ -357,7 +409,7 @@ func (r *run) encode(ctx context.Context, p *plan.Plan, in *input) (*packager.Re
 		Limits:  sandbox.Limits{Deadline: jobDeadline, CPUTime: math.MaxInt32 * time.Second / 8},
 	})
 	if err != nil {
-		return nil, err
+		return nil, &badExit{lease.CauseStart, err}
 	}
 	r.log.Info("encoder started", "pid", proc.PID(), "renditions", n)
 	readers := make(map[string]io.Reader, n)
@@ -375,7 +427,8 @@ func (r *run) encode(ctx context.Context, p *plan.Plan, in *input) (*packager.Re
 	})
 	var ended error
 	report, err := packager.Run(ctx, p, readers, &sink{run: r}, packager.Options{
-		Now: r.worker.o.Now,
+		Now:  r.worker.o.Now,
+		Keys: keys, Captions: captions,
 		Ended: func(ctx context.Context) error {
 			exit, err := proc.Wait()
 			switch {
@@ -388,6 +441,7 @@ func (r *run) encode(ctx context.Context, p *plan.Plan, in *input) (*packager.Re
 			default:
 				r.set(func(p *lease.Progress) { p.Phase, p.PhasePercent, p.Percent = job.Uploading, 0, transcodedPercent }, true)
 			}
+			encoded(ended)
 			return ended
 		},
 	})
@@ -395,6 +449,7 @@ func (r *run) encode(ctx context.Context, p *plan.Plan, in *input) (*packager.Re
 		// The packager gave up first: on the store, or because the encoder's output broke off. Let an encoder that is at its end say why.
 		if exit, werr := waitBriefly(proc); werr == nil && !exit.Success() && exit.Signal == 0 {
 			ended = r.processError(in.subject, proc, exit)
+			encoded(ended)
 		}
 	}
 	proc.Kill()
@@ -438,6 +493,7 @@ func (r *run) transcoded(p *plan.Plan, f ffmpeg.Progress) {
 		percent = min(99, int(100*f.OutTime/p.Duration))
 	}
 	r.set(func(pr *lease.Progress) {
+		pr.Frames = max(pr.Frames, f.Frames)
 		if pr.Phase == job.Transcoding && percent > pr.PhasePercent {
 			pr.PhasePercent = percent
 			pr.Percent = probedPercent + percent*(transcodedPercent-probedPercent)/100
@@ -457,7 +513,7 @@ func complete(p *plan.Plan, in *input, report *packager.Report) error {
 	for _, o := range report.Outputs {
 		longest = max(longest, o.Duration)
 	}
-	encodes := len(p.Files)+len(p.HLS) > 0
+	encodes := len(p.Files)+len(p.Streams) > 0
 	probe := in.probe
 	want := probe.Duration - max(missingTime, time.Duration(missingShare*float64(probe.Duration))) - in.inexact
 	if encodes && probe.Duration > 0 && longest < want {

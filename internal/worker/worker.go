@@ -27,13 +27,15 @@ type Options struct {
 	Probes lease.Prober
 	// Web dials for inputs on web servers.
 	Web http.RoundTripper
+	// CaptionWeb dials for captions on web servers.
+	CaptionWeb http.RoundTripper
 	// Open gives the object store as the bearer of the credentials sees it. It asks credentials anew whenever they are about to expire.
 	Open func(credentials CredentialSource) (blob.Store, error)
 	// OpenKeys gives the key service as the bearer of the credentials sees it, likewise; nil where there is none, and encrypted inputs fail.
 	OpenKeys func(credentials CredentialSource) (Keys, error)
 	Sandbox  *sandbox.Sandbox
-	// FFmpeg and FFprobe are absolute paths; Engine is how the version is recorded.
-	FFmpeg, FFprobe, Engine string
+	// FFmpeg and FFprobe are absolute paths; Engine and EngineBuild are how the version and the build are recorded.
+	FFmpeg, FFprobe, Engine, EngineBuild string
 	// Concurrency is how many jobs run at once, at least 1.
 	Concurrency int
 	// Drain is how long running jobs may go on after Run is told to stop.
@@ -126,8 +128,8 @@ func (w *Worker) Do(ctx context.Context, l *lease.Lease) {
 	defer stop(nil)
 	// Connections that the job makes are its own, and recorded as such.
 	ctx = egress.For(ctx, egress.Subject{Account: l.Account, Job: l.JobID, Task: l.TaskID, Epoch: l.Epoch})
-	r := &run{worker: w, lease: l, log: log, reported: make(chan struct{}, 1)}
-	r.progress.Engine = w.o.Engine
+	r := &run{worker: w, lease: l, log: log, reported: make(chan struct{}, 1), meter: &meter{now: w.o.Now}}
+	r.progress.Engine, r.progress.EngineBuild = w.o.Engine, w.o.EngineBuild
 
 	var watchers sync.WaitGroup
 	watch, unwatch := context.WithCancel(ctx)
@@ -156,6 +158,9 @@ func (w *Worker) Do(ctx context.Context, l *lease.Lease) {
 		log.Warn("lease lost")
 	case errors.Is(cause, errDrain) && err != nil:
 		log.Info("lease handed back")
+		if _, err := w.o.Control.Report(last, l, r.snapshot()); err != nil { // what was measured goes with it
+			log.Warn("report before the lease is handed back", "err", err)
+		}
 		if err := w.o.Control.Release(last, l); err != nil {
 			log.Error("hand back the lease", "err", err)
 		}
@@ -163,6 +168,14 @@ func (w *Worker) Do(ctx context.Context, l *lease.Lease) {
 		if err != nil {
 			result = lease.Result{Error: r.failure(err, cause)}
 		}
+		if p := r.snapshot(); p.InputDetails != nil { // the job was over before they were heard
+			if _, err := w.o.Control.Report(last, l, p); err != nil && !errors.Is(err, lease.ErrLost) {
+				log.Warn("report what the input holds", "err", err)
+			} else if err == nil {
+				r.meter.told(p.Measured)
+			}
+		}
+		result.Measured = r.meter.last()
 		if err := w.o.Control.Finish(last, l, result); err != nil {
 			log.Error("report the end of the job", "err", err)
 		}

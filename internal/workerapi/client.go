@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"time"
 
+	"darkroom/internal/cenc"
+	"darkroom/internal/job"
 	"darkroom/internal/lease"
 )
 
@@ -129,6 +131,30 @@ func (c *Client) Renew(ctx context.Context, l *lease.Lease) (lease.Credentials, 
 		return lease.Credentials{}, err
 	}
 	return a.Credentials.unwrap(), nil
+}
+
+// ContentKeys implements lease.Control.
+func (c *Client) ContentKeys(ctx context.Context, l *lease.Lease, group int) ([]cenc.Protection, error) {
+	var a keysAnswer
+	if err := c.post(ctx, callKeys, keysRequest{name(l), group}, &a); err != nil {
+		return nil, err
+	}
+	if a.Error != nil {
+		return nil, &job.Error{Code: a.Error.Code, Message: a.Error.Message}
+	}
+	return unwrapKeys(a.Keys)
+}
+
+// Attest implements lease.Attester.
+func (c *Client) Attest(ctx context.Context, l *lease.Lease, e lease.Evidence) ([]byte, error) {
+	var a attestAnswer
+	if err := c.post(ctx, callAttest, attestRequest{name(l), e}, &a); err != nil {
+		return nil, err
+	}
+	if a.Error != nil {
+		return nil, &job.Error{Code: a.Error.Code, Message: a.Error.Message}
+	}
+	return a.Statement, nil
 }
 
 // Finish implements lease.Control.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"darkroom/internal/job"
 	"darkroom/internal/lease"
 )
 
@@ -106,6 +107,35 @@ func (s *server) call(ctx context.Context, call string, body interface{ Read([]b
 		}
 		deadline, err := s.control.Report(ctx, r.Task.lease(), r.Progress)
 		return reportAnswer{deadline}, err
+	case callKeys:
+		r, err := decode[keysRequest](body)
+		if err != nil {
+			return nil, err
+		}
+		keys, err := s.control.ContentKeys(ctx, r.Task.lease(), r.Group)
+		if failed, ok := errors.AsType[*job.Error](err); ok && !errors.Is(err, lease.ErrLost) {
+			s.log.Warn("a job has no content keys", "job", r.Task.JobID, "group", r.Group, "err", failed)
+			return keysAnswer{Error: &lease.Failure{Code: failed.Code, Message: failed.Message}}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		return keysAnswer{Keys: wrapKeys(keys)}, nil
+	case callAttest:
+		r, err := decode[attestRequest](body)
+		if err != nil {
+			return nil, err
+		}
+		attester, ok := s.control.(lease.Attester)
+		if !ok {
+			return nil, errUnknownCall
+		}
+		statement, err := attester.Attest(ctx, r.Task.lease(), r.Evidence)
+		if failed, ok := errors.AsType[*job.Error](err); ok && !errors.Is(err, lease.ErrLost) {
+			s.log.Warn("a job has no statement of provenance", "job", r.Task.JobID, "err", failed)
+			return attestAnswer{Error: &lease.Failure{Code: failed.Code, Message: failed.Message}}, nil
+		}
+		return attestAnswer{Statement: statement}, err
 	case callFinish:
 		r, err := decode[finishRequest](body)
 		if err != nil {
@@ -153,5 +183,10 @@ func (s *server) write(w http.ResponseWriter, r *http.Request, call string, answ
 	w.WriteHeader(status)
 	if err := json.NewEncoder(w).Encode(answer); err != nil {
 		s.log.Debug("answer a worker", "call", call, "err", err)
+	}
+	if a, ok := answer.(keysAnswer); ok {
+		for _, k := range a.Keys {
+			clear(k.Value)
+		}
 	}
 }

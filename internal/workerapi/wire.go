@@ -7,8 +7,10 @@ package workerapi
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 
+	"darkroom/internal/cenc"
 	"darkroom/internal/lease"
 	"darkroom/internal/secret"
 )
@@ -28,6 +30,8 @@ const (
 	callProbe   = "probe"
 	callProbed  = "probed"
 	callDialled = "dialled"
+	callKeys    = "content-keys"
+	callAttest  = "attest"
 )
 
 // maxBody bounds what either side reads: the settings of the largest job and some room.
@@ -76,6 +80,24 @@ type (
 	helloAnswer struct {
 		Welcome json.RawMessage `json:"welcome"`
 	}
+	attestRequest struct {
+		Task     task           `json:"task"`
+		Evidence lease.Evidence `json:"evidence"`
+	}
+	// attestAnswer has either the statement or why there can be none.
+	attestAnswer struct {
+		Error     *lease.Failure  `json:"error,omitempty"`
+		Statement json.RawMessage `json:"statement,omitempty"`
+	}
+	keysRequest struct {
+		Task  task `json:"task"`
+		Group int  `json:"group"`
+	}
+	// keysAnswer has either the keys or why the job cannot have them.
+	keysAnswer struct {
+		Error *lease.Failure `json:"error,omitempty"`
+		Keys  []contentKey   `json:"keys"`
+	}
 	finishRequest struct {
 		Task   task         `json:"task"`
 		Result lease.Result `json:"result"`
@@ -109,6 +131,65 @@ func (c credentials) unwrap() lease.Credentials {
 		AccessKeyID: c.AccessKeyID, SecretAccessKey: secret.New([]byte(c.SecretAccessKey)),
 		SessionToken: secret.New([]byte(c.SessionToken)), Expiry: c.Expiry, Schemes: c.Schemes,
 	}
+}
+
+// contentKey is the one place where content keys are written out: into the socket pair.
+type contentKey struct {
+	ID      string   `json:"id"`
+	Value   []byte   `json:"value"`
+	IV      []byte   `json:"iv"`
+	Signals []signal `json:"signals"`
+}
+
+// signal is a cenc.Signal. What is nil stays nil.
+type signal struct {
+	System            string  `json:"system"`
+	PSSH              []byte  `json:"pssh"`
+	ContentProtection []byte  `json:"contentProtection"`
+	Media             *hlsKey `json:"media"`
+	Master            *hlsKey `json:"master"`
+	Smooth            []byte  `json:"smooth"`
+}
+
+type hlsKey struct {
+	Method            string `json:"method"`
+	URI               string `json:"uri"`
+	IV                []byte `json:"iv"`
+	KeyFormat         string `json:"keyFormat"`
+	KeyFormatVersions string `json:"keyFormatVersions"`
+	KeyID             string `json:"keyId"`
+}
+
+func wrapKeys(keys []cenc.Protection) []contentKey {
+	out := make([]contentKey, len(keys))
+	for i, k := range keys {
+		out[i] = contentKey{ID: k.ID.String(), Value: k.Value.Reveal(), IV: k.IV}
+		for _, s := range k.Signals {
+			out[i].Signals = append(out[i].Signals, signal{s.System.String(), s.PSSH, s.ContentProtection, (*hlsKey)(s.Media), (*hlsKey)(s.Master), s.Smooth})
+		}
+	}
+	return out
+}
+
+func unwrapKeys(keys []contentKey) ([]cenc.Protection, error) {
+	out := make([]cenc.Protection, len(keys))
+	for i, k := range keys {
+		id, err := cenc.ParseUUID(k.ID)
+		if err != nil || len(k.Value) != cenc.KeySize {
+			return nil, errors.New("the control plane gave a content key that is none")
+		}
+		out[i].Key = cenc.Key{ID: id, Value: secret.New(k.Value), IV: k.IV}
+		for _, s := range k.Signals {
+			system, err := cenc.ParseUUID(s.System)
+			if err != nil {
+				return nil, errors.New("the control plane gave a signal that is none")
+			}
+			out[i].Signals = append(out[i].Signals, cenc.Signal{
+				System: system, PSSH: s.PSSH, ContentProtection: s.ContentProtection, Media: (*cenc.HLSKey)(s.Media), Master: (*cenc.HLSKey)(s.Master), Smooth: s.Smooth,
+			})
+		}
+	}
+	return out, nil
 }
 
 func name(l *lease.Lease) task { return task{TaskID: l.TaskID, JobID: l.JobID, Epoch: l.Epoch} }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"darkroom/internal/cenc"
 	"darkroom/internal/job"
 	"darkroom/internal/lease"
 	"darkroom/internal/secret"
@@ -36,6 +37,7 @@ type control struct {
 	wait    func(ctx context.Context) error
 	got     lease.Progress
 	result  lease.Result
+	keys    []cenc.Protection
 	failing error
 }
 
@@ -55,6 +57,18 @@ func (c *control) Report(_ context.Context, l *lease.Lease, p lease.Progress) (t
 
 func (c *control) Renew(context.Context, *lease.Lease) (lease.Credentials, error) {
 	return lease.Credentials{AccessKeyID: "ASIA", SecretAccessKey: secret.New([]byte("s2")), SessionToken: secret.New([]byte("t2"))}, c.failing
+}
+
+func (c *control) ContentKeys(_ context.Context, l *lease.Lease, group int) ([]cenc.Protection, error) {
+	switch {
+	case l.TaskID != "t1" || l.JobID != "j1" || l.Epoch != 7:
+		return nil, lease.ErrLost
+	case group == 4:
+		return nil, &job.Error{Code: 1091, Message: "Output group 5 has no content keys.", Err: errors.New("read /secret/path")}
+	case group == 5:
+		return nil, errors.Join(lease.ErrLost, job.Errorf(1433, "gone"))
+	}
+	return c.keys, c.failing
 }
 
 func (c *control) Finish(_ context.Context, _ *lease.Lease, r lease.Result) error {
@@ -210,6 +224,71 @@ func TestCalls(t *testing.T) {
 	err = client.Release(ctx, got)
 	if err == nil || errors.Is(err, lease.ErrLost) || strings.Contains(err.Error(), "fire") {
 		t.Errorf("Release of a failing control plane: got %v, want an error that shows nothing of the inside", err)
+	}
+}
+
+// TestContentKeys: keys come as they were given, and why there are none comes as the words for the job.
+func TestContentKeys(t *testing.T) {
+	t.Parallel()
+	fresh := func() []cenc.Protection {
+		h := &cenc.HLSKey{Method: "SAMPLE-AES", URI: "skd://a", IV: []byte("0123456789abcdef"), KeyFormat: "f", KeyFormatVersions: "1", KeyID: "0x00"}
+		return []cenc.Protection{
+			{Key: cenc.Key{ID: cenc.UUID{1, 2, 3}, Value: secret.New([]byte("sixteen bytes ok")), IV: []byte("fedcba9876543210")}, Signals: []cenc.Signal{
+				{System: cenc.Widevine, PSSH: []byte{0, 1}, ContentProtection: []byte("<a/>"), Media: h, Master: h}, {System: cenc.PlayReady, Smooth: []byte{2}}, {System: cenc.FairPlay},
+			}},
+			{Key: cenc.Key{ID: cenc.UUID{4}, Value: secret.New([]byte("another 16 bytes"))}},
+		}
+	}
+	c := &control{keys: fresh()}
+	given := c.keys
+	client, tr, _ := pair(t, c, nil, http.NotFoundHandler())
+	l := &lease.Lease{TaskID: "t1", JobID: "j1", Epoch: 7}
+	got, err := client.ContentKeys(t.Context(), l, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(fresh(), got, cmp.AllowUnexported(secret.Bytes{})); d != "" {
+		t.Errorf("keys (-want +got):\n%s", d)
+	}
+	_, err = client.ContentKeys(t.Context(), l, 4)
+	if e, ok := errors.AsType[*job.Error](err); !ok || e.Code != 1091 || e.Message != "Output group 5 has no content keys." || strings.Contains(err.Error(), "secret") {
+		t.Errorf("a refusal: %v", err)
+	}
+	for name, call := range map[string]func() error{
+		"a stale epoch": func() error {
+			_, err := client.ContentKeys(t.Context(), &lease.Lease{TaskID: "t1", JobID: "j1", Epoch: 6}, 3)
+			return err
+		},
+		"a lease that ended meanwhile": func() error { _, err := client.ContentKeys(t.Context(), l, 5); return err },
+	} {
+		if err := call(); !errors.Is(err, lease.ErrLost) {
+			t.Errorf("%s: %v, want ErrLost", name, err)
+		}
+	}
+	c.keys, c.failing = nil, errors.New("database on fire at /secret/path")
+	if _, err := client.ContentKeys(t.Context(), l, 3); err == nil || strings.Contains(err.Error(), "fire") {
+		t.Errorf("a failing control plane: %v", err)
+	}
+	c.keys, c.failing = []cenc.Protection{{Key: cenc.Key{ID: cenc.UUID{1}, Value: secret.New([]byte("short"))}}}, nil
+	if keys, err := client.ContentKeys(t.Context(), l, 3); err == nil {
+		t.Errorf("a key of 5 bytes was taken: %d keys", len(keys))
+	}
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+Prefix+callKeys, strings.NewReader(`{"task":{},"group":0,"url":"https://elsewhere"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := tr.RoundTrip(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("a worker that says where to ask: got %d, want 400", resp.StatusCode)
+	}
+	for _, k := range given {
+		if string(k.Value.Reveal()) != string(make([]byte, 16)) {
+			t.Error("the control plane keeps the keys that it sent")
+		}
 	}
 }
 

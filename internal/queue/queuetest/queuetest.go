@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"darkroom/internal/cenc"
 	"darkroom/internal/job"
 	"darkroom/internal/lease"
 	"darkroom/internal/queue"
@@ -136,12 +137,12 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"a failing issuer loses nothing", failingIssuer},
 		{"renewed credentials replace the old ones", renew},
 		{"renew, with a role that is not good any more", renewRefused},
+		{"content keys are for who holds the lease", contentKeys},
 		{"void wakes the next claim", void},
 		{"finish twice", finishTwice},
 		{"a queue that goes on wakes its claims", goesOn},
 		{"a place that is free again wakes a claim", placeFree},
 		{"a hop comes at its time", hops},
-		{"old jobs are forgotten", forgets},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -421,6 +422,98 @@ func renewRefused(t *testing.T, f *fixture) {
 	}
 }
 
+// fetcher is a queue.KeyFetcher that a test decides.
+type fetcher func(ctx context.Context, j *job.Job, taskID string, epoch int64, group int) ([]cenc.Protection, error)
+
+func (fetch fetcher) Fetch(ctx context.Context, j *job.Job, taskID string, epoch int64, group int) ([]cenc.Protection, error) {
+	return fetch(ctx, j, taskID, epoch, group)
+}
+
+func contentKeys(t *testing.T, f *fixture) {
+	var fetch fetcher
+	f.Queue = f.again(queue.Options{ContentKeys: fetcher(func(ctx context.Context, j *job.Job, taskID string, epoch int64, group int) ([]cenc.Protection, error) {
+		return fetch(ctx, j, taskID, epoch, group)
+	})})
+	j := f.submit(t, 1)
+	l := f.claim(t)
+	value := secret.New([]byte("sixteen bytes ok"))
+	give := []cenc.Protection{{Key: cenc.Key{Value: value}}}
+	fetch = func(_ context.Context, of *job.Job, taskID string, epoch int64, group int) ([]cenc.Protection, error) {
+		if of.ID != j.ID || taskID != l.TaskID || epoch != l.Epoch || group != 3 {
+			t.Errorf("fetch for %s, %s, %d, group %d", of.ID, taskID, epoch, group)
+		}
+		return give, nil
+	}
+	if keys, err := f.ContentKeys(t.Context(), l, 3); err != nil || len(keys) != 1 {
+		t.Errorf("the holder: %d keys, error %v", len(keys), err)
+	}
+	fetch = func(context.Context, *job.Job, string, int64, int) ([]cenc.Protection, error) {
+		return nil, job.Errorf(1091, "no")
+	}
+	if _, err := f.ContentKeys(t.Context(), l, 3); !isJobError(err, 1091) {
+		t.Errorf("a refusal: %v", err)
+	}
+	fetch = func(context.Context, *job.Job, string, int64, int) ([]cenc.Protection, error) {
+		t.Error("keys were fetched for who does not hold the lease")
+		return give, nil
+	}
+	for name, other := range map[string]lease.Lease{
+		"another epoch": {TaskID: l.TaskID, JobID: l.JobID, Epoch: l.Epoch + 1}, "another task": {TaskID: "other", JobID: l.JobID, Epoch: l.Epoch}, "nothing": {},
+	} {
+		if keys, err := f.ContentKeys(t.Context(), &other, 3); !errors.Is(err, lease.ErrLost) || keys != nil {
+			t.Errorf("%s: %d keys, error %v", name, len(keys), err)
+		}
+	}
+	// A cancel ends the fetching, and what came in all the same is given to nobody.
+	entered := make(chan struct{})
+	fetch = func(ctx context.Context, _ *job.Job, _ string, _ int64, _ int) ([]cenc.Protection, error) {
+		close(entered)
+		<-ctx.Done()
+		return give, nil
+	}
+	said := make(chan error, 1)
+	go func() {
+		keys, err := f.ContentKeys(context.Background(), l, 3)
+		if keys != nil {
+			err = errors.New("keys were given")
+		}
+		said <- err
+	}()
+	<-entered
+	if err := f.Cancel(t.Context(), j.Account, j.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-said; !errors.Is(err, lease.ErrLost) {
+		t.Errorf("when the job was canceled: %v", err)
+	}
+	if string(value.Reveal()) != string(make([]byte, 16)) {
+		t.Error("the keys that nobody gets are still there")
+	}
+	fetch = func(context.Context, *job.Job, string, int64, int) ([]cenc.Protection, error) {
+		t.Error("keys were fetched for a canceled job")
+		return give, nil
+	}
+	if _, err := f.ContentKeys(t.Context(), l, 3); !errors.Is(err, lease.ErrLost) {
+		t.Errorf("of a canceled job: %v", err)
+	}
+	bare := f.again(queue.Options{})
+	if _, err := bare.Submit(t.Context(), storetest.Job(2)); err != nil {
+		t.Fatal(err)
+	}
+	second, err := bare.Claim(t.Context(), "w")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bare.ContentKeys(t.Context(), second, 0); !isJobError(err, 1091) {
+		t.Errorf("where nothing asks key servers: %v", err)
+	}
+}
+
+func isJobError(err error, code int) bool {
+	e, ok := errors.AsType[*job.Error](err)
+	return ok && e.Code == code
+}
+
 func void(t *testing.T, f *fixture) {
 	f.submit(t, 1)
 	l := f.claim(t)
@@ -537,22 +630,5 @@ func hops(t *testing.T, f *fixture) {
 	moved, err := f.Get(t.Context(), j.Account, j.ID)
 	if err != nil || moved.Queue != fastQueue || len(moved.Transitions) != 1 {
 		t.Errorf("moved: %+v %v", moved, err)
-	}
-}
-
-func forgets(t *testing.T, f *fixture) {
-	j := f.submit(t, 1)
-	if err := f.Cancel(t.Context(), j.Account, j.ID); err != nil {
-		t.Fatal(err)
-	}
-	f.Queue = f.again(queue.Options{Retention: time.Hour})
-	f.run(t)
-	<-f.clock.slept
-	f.clock.advance(time.Hour)
-	<-f.clock.slept
-	f.clock.advance(time.Hour)
-	<-f.clock.slept // the round that forgets is over when the next one sleeps
-	if _, err := f.Get(t.Context(), j.Account, j.ID); !errors.Is(err, job.ErrNotFound) {
-		t.Errorf("after the retention: %v", err)
 	}
 }

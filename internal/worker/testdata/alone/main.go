@@ -4,12 +4,14 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"time"
 
 	"darkroom/internal/blob"
 	"darkroom/internal/blob/plain"
+	"darkroom/internal/cenc"
 	"darkroom/internal/lease"
 	"darkroom/internal/sandbox"
 	"darkroom/internal/secret"
@@ -87,6 +89,10 @@ func (c *control) Renew(context.Context, *lease.Lease) (lease.Credentials, error
 func (c *control) Finish(_ context.Context, _ *lease.Lease, r lease.Result) error {
 	c.done <- r
 	return nil
+}
+
+func (c *control) ContentKeys(context.Context, *lease.Lease, int) ([]cenc.Protection, error) {
+	return nil, errors.New("no group of these jobs is encrypted")
 }
 
 func (c *control) Release(context.Context, *lease.Lease) error { return nil }
