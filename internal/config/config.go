@@ -36,9 +36,22 @@ type Config struct {
 	S3             S3            `yaml:"s3"`
 	Root           Root          `yaml:"root"`
 	Egress         Egress        `yaml:"egress"`
+	SPEKE          SPEKE         `yaml:"speke"`
 	Worker         Worker        `yaml:"worker"`
+	Audit          Audit         `yaml:"audit"`
 	RetentionDays  int           `yaml:"retention_days"` // how long finished jobs are kept; 0: for ever
+	Retention      Retention     `yaml:"retention"`
+	Provenance     Provenance    `yaml:"provenance"`
 	Throttle       Throttle      `yaml:"throttle"`
+	Metrics        Metrics       `yaml:"metrics"`
+	Traces         Traces        `yaml:"traces"`
+	Events         Events        `yaml:"events"`
+
+	KeyServer                bool   `yaml:"keyserver"`                  // the key server and the player's page
+	KeyServerKeys            string `yaml:"keyserver_keys"`             // random, deterministic; empty: random
+	KeyServerURL             string `yaml:"keyserver_url"`              // https://HOST[:PORT] that players reach the server by; empty: that of the listener
+	KeyServerCredentialsFile string `yaml:"keyserver_credentials_file"` // credentials of encryptors that cannot sign; others must not read it
+	PlayerAssets             string `yaml:"player_assets"`              // directory with the builds of hls.js and Shaka Player; empty: player beside the program
 }
 
 // Account is an account of the installation. One with the id of the main account only says what bounds that.
@@ -91,6 +104,26 @@ type Restrict struct {
 	Ports []int    `yaml:"ports"`
 }
 
+// SPEKE is how key servers are told who asks. A key server that is not listed is shown a signature with the credentials of the job's role.
+type SPEKE struct {
+	Servers []KeyServer `yaml:"servers"`
+}
+
+// KeyServer is how one key server, or all below a URL, are told who asks.
+type KeyServer struct {
+	URL             string `yaml:"url"`              // https://HOST[:PORT][/PATH]; what begins with it, at a slash, belongs to it
+	Auth            string `yaml:"auth"`             // one of Auths
+	Region          string `yaml:"region"`           // of sigv4; empty: that of the server
+	CredentialsFile string `yaml:"credentials_file"` // of sigv4: AWS shared-credentials format, profile default; empty: the job's role signs
+	TokenFile       string `yaml:"token_file"`       // of bearer; as all files here, others must not read it
+	User            string `yaml:"user"`             // of basic
+	PasswordFile    string `yaml:"password_file"`    // of basic
+	Header          string `yaml:"header"`           // of header: its name
+	ValueFile       string `yaml:"value_file"`       // of header
+	CertificateFile string `yaml:"certificate_file"` // of mtls, PEM; the certificate, then its chain
+	KeyFile         string `yaml:"key_file"`         // of mtls, PEM
+}
+
 // Throttle is how many requests to the MediaConvert API each account may make. The zero value throttles nothing.
 type Throttle struct {
 	Rate  float64 `yaml:"rate"`  // requests a second in the long run; 0: no limit
@@ -118,6 +151,8 @@ func Default() Config {
 		FFprobe:  "ffprobe",
 
 		RetentionDays: 90,
+		Retention:     Retention{AuditDays: 400, EventDays: 30, UploadDays: 7},
+		Traces:        Traces{Sample: 1},
 	}
 }
 

@@ -67,11 +67,28 @@ egress:
     - {for: [speke, webhook], nets: [192.0.2.0/24]}
   ca_file: /etc/darkroom/ca.pem
   rate: 10000000
+speke:
+  servers:
+    - {url: 'https://keys.example.org/speke', auth: sigv4, region: us-west-2, credentials_file: /etc/darkroom/keys}
+    - {url: 'https://bearer.example.org', auth: bearer, token_file: /etc/darkroom/token}
+    - {url: 'https://basic.example.org:8443', auth: basic, user: packager, password_file: /etc/darkroom/password}
+    - {url: 'https://header.example.org', auth: header, header: X-Api-Key, value_file: /etc/darkroom/value}
+    - {url: 'https://mtls.example.org', auth: mtls, certificate_file: /etc/darkroom/c.pem, key_file: /etc/darkroom/k.pem}
+    - {url: 'https://none.example.org', auth: none}
 worker:
   concurrency: 3
 retention_days: 7
+retention: {audit_days: 500, event_days: 20, upload_days: 10}
+provenance: {for: [mastering]}
 fips: approved
 throttle: {rate: 2.5, burst: 100}
+metrics: {listen: "127.0.0.1:9464", token_file: /etc/darkroom/scraper}
+traces: {endpoint: "https://collector.example:4318/otlp", sample: 0.25, token_file: /etc/darkroom/collector, accept_parents: true, object_names: true}
+keyserver: true
+keyserver_keys: deterministic
+keyserver_url: https://keys.example.org:8443
+keyserver_credentials_file: /etc/darkroom/encryptors
+player_assets: /usr/share/darkroom/player
 `
 
 func fullConfig() Config {
@@ -79,7 +96,10 @@ func fullConfig() Config {
 		Data: "/var/lib/darkroom", Listen: "[::1]:0", Hosts: []string{"media.example.org", "192.0.2.7"},
 		Region: "eu-central-1", Account: "012345678901", LogLevel: "debug", InsecureHTTP: true, FIPS: FIPSApproved, RequireSandbox: true,
 		Drain: 90 * time.Second, FFmpeg: "/opt/ffmpeg", FFprobe: "/opt/ffprobe",
-		RetentionDays: 7, Throttle: Throttle{Rate: 2.5, Burst: 100},
+		RetentionDays: 7, Retention: Retention{AuditDays: 500, EventDays: 20, UploadDays: 10}, Provenance: Provenance{For: []string{"mastering"}}, Throttle: Throttle{Rate: 2.5, Burst: 100},
+		Metrics:   Metrics{Listen: "127.0.0.1:9464", TokenFile: "/etc/darkroom/scraper"},
+		Traces:    Traces{Endpoint: "https://collector.example:4318/otlp", Sample: 0.25, TokenFile: "/etc/darkroom/collector", AcceptParents: true, ObjectNames: true},
+		KeyServer: true, KeyServerKeys: "deterministic", KeyServerURL: "https://keys.example.org:8443", KeyServerCredentialsFile: "/etc/darkroom/encryptors", PlayerAssets: "/usr/share/darkroom/player",
 		Accounts: []Account{{ID: "111122223333", GuardRails: []string{"/etc/darkroom/rail.json"}}, {ID: "444455556666"}},
 		S3:       S3{Endpoint: "https://objects.example.org:8443", Region: "us-west-2", PathStyle: true, CredentialsFile: "/etc/darkroom/s3", AssumeRoles: true, STSEndpoint: "https://sts.example.org", Honours: []string{"sse-s3", "acl"}},
 		Root: Root{Kind: RootTransit, Transit: Transit{
@@ -98,6 +118,14 @@ func fullConfig() Config {
 			CAFile: "/etc/darkroom/ca.pem",
 			Rate:   10000000,
 		},
+		SPEKE: SPEKE{Servers: []KeyServer{
+			{URL: "https://keys.example.org/speke", Auth: "sigv4", Region: "us-west-2", CredentialsFile: "/etc/darkroom/keys"},
+			{URL: "https://bearer.example.org", Auth: "bearer", TokenFile: "/etc/darkroom/token"},
+			{URL: "https://basic.example.org:8443", Auth: "basic", User: "packager", PasswordFile: "/etc/darkroom/password"},
+			{URL: "https://header.example.org", Auth: "header", Header: "X-Api-Key", ValueFile: "/etc/darkroom/value"},
+			{URL: "https://mtls.example.org", Auth: "mtls", CertificateFile: "/etc/darkroom/c.pem", KeyFile: "/etc/darkroom/k.pem"},
+			{URL: "https://none.example.org", Auth: "none"},
+		}},
 		Worker: Worker{Concurrency: 3},
 	}
 }
@@ -324,13 +352,59 @@ func TestReadRefusesValues(t *testing.T) {
 		{"egress: {restrict: [{for: [input], ports: [0]}]}", "egress.restrict[0].ports", "0"},
 		{"egress: {rate: -1}", "egress.rate", "-1"},
 		{"egress: {rate: 100}", "egress.rate", "100"},
+		{"speke: {servers: [{auth: none}]}", "speke.servers[0].url", "…"},
+		{"speke: {servers: [{url: 'http://h', auth: none}]}", "speke.servers[0].url", "http://h"},
+		{"speke: {servers: [{url: 'https://u:hush@h', auth: none}]}", "speke.servers[0].url", "…"},
+		{"speke: {servers: [{url: 'https://h?q', auth: none}]}", "speke.servers[0].url", "https://h?q"},
+		{"speke: {servers: [{url: 'https://h'}]}", "speke.servers[0].auth", ""},
+		{"speke: {servers: [{url: 'https://h', auth: kerberos}]}", "speke.servers[0].auth", "kerberos"},
+		{"speke: {servers: [{url: 'https://h', auth: none}, {url: 'https://h', auth: sigv4}]}", "speke.servers[1].url", "https://h"},
+		{"speke: {servers: [{url: 'https://h', auth: none, region: us-east-1}]}", "speke.servers[0].region", "us-east-1"},
+		{"speke: {servers: [{url: 'https://h', auth: sigv4, region: '!'}]}", "speke.servers[0].region", "!"},
+		{"speke: {servers: [{url: 'https://h', auth: bearer}]}", "speke.servers[0].token_file", ""},
+		{"speke: {servers: [{url: 'https://h', auth: sigv4, token_file: t}]}", "speke.servers[0].token_file", "t"},
+		{"speke: {servers: [{url: 'https://h', auth: basic, password_file: p}]}", "speke.servers[0].user", ""},
+		{"speke: {servers: [{url: 'https://h', auth: basic, user: u}]}", "speke.servers[0].password_file", ""},
+		{"speke: {servers: [{url: 'https://h', auth: basic, user: 'a:b', password_file: p}]}", "speke.servers[0].user", "a:b"},
+		{"speke: {servers: [{url: 'https://h', auth: header, value_file: v}]}", "speke.servers[0].header", ""},
+		{"speke: {servers: [{url: 'https://h', auth: header, header: 'X Y', value_file: v}]}", "speke.servers[0].header", "X Y"},
+		{"speke: {servers: [{url: 'https://h', auth: mtls, key_file: k}]}", "speke.servers[0].certificate_file", ""},
+		{`speke: {servers: [{url: 'https://h', auth: bearer, token_file: "a\0b"}]}`, "speke.servers[0].token_file", "a\x00b"},
 		{"worker: {concurrency: -1}", "worker.concurrency", "-1"},
 		{"worker: {concurrency: 257}", "worker.concurrency", "257"},
 		{"retention_days: -1", "retention_days", "-1"},
+		{"keyserver_keys: sometimes", "keyserver_keys", "sometimes"},
+		{"keyserver_url: http://keys.example.org", "keyserver_url", "http://keys.example.org"},
+		{"keyserver_url: https://keys.example.org/", "keyserver_url", "https://keys.example.org/"},
+		{"keyserver_url: https://keys.example.org/keys", "keyserver_url", "https://keys.example.org/keys"},
+		{"keyserver_url: https://u:p@keys.example.org", "keyserver_url", "https://u:xxxxx@keys.example.org"},
+		{`player_assets: "a\0b"`, "player_assets", "a\x00b"},
 		{"throttle: {rate: -1, burst: 1}", "throttle.rate", "-1"},
 		{"throttle: {rate: .nan, burst: 1}", "throttle.rate", "NaN"},
 		{"throttle: {rate: 5}", "throttle.burst", "0"},
 		{"throttle: {burst: 5}", "throttle.burst", "5"},
+		{"metrics: {tls: true}", "metrics.tls", "true"},
+		{"metrics: {token_file: t}", "metrics.token_file", "t"},
+		{"metrics: {listen: '9464'}", "metrics.listen", "9464"},
+		{"metrics: {listen: '0.0.0.0:9464'}", "metrics.listen", "0.0.0.0:9464"},
+		{"metrics: {listen: ':9464', token_file: t}", "metrics.listen", ":9464"},
+		{"metrics: {listen: 'localhost:9464', token_file: t}", "metrics.listen", "localhost:9464"},
+		{"metrics: {listen: '0.0.0.0:9464', tls: true}", "metrics.token_file", ""},
+		{"{insecure_http: true, metrics: {listen: '127.0.0.1:9464', tls: true}}", "metrics.tls", "true"},
+		{`metrics: {listen: '127.0.0.1:9464', token_file: "a\0b"}`, "metrics.token_file", "a\x00b"},
+		{"traces: {sample: 0.5}", "traces.sample", "0.5"},
+		{"traces: {token_file: t}", "traces.token_file", "t"},
+		{"traces: {accept_parents: true}", "traces.accept_parents", "true"},
+		{"traces: {object_names: true}", "traces.object_names", "true"},
+		{"traces: {endpoint: 'grpc://h'}", "traces.endpoint", "grpc://h"},
+		{"traces: {endpoint: 'https://'}", "traces.endpoint", "https://"},
+		{"traces: {endpoint: 'https://h?q'}", "traces.endpoint", "https://h?q"},
+		{"traces: {endpoint: 'https://u:hush@h'}", "traces.endpoint", "https://u:xxxxx@h"},
+		{"traces: {endpoint: 'https://u:hush@h:x'}", "traces.endpoint", "…"},
+		{"traces: {endpoint: 'http://collector.example'}", "traces.endpoint", "http://collector.example"},
+		{"traces: {endpoint: 'https://h', sample: 1.5}", "traces.sample", "1.5"},
+		{"traces: {endpoint: 'https://h', sample: .nan}", "traces.sample", "NaN"},
+		{`traces: {endpoint: 'https://h', token_file: "a\0b"}`, "traces.token_file", "a\x00b"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.text, func(t *testing.T) {
@@ -485,7 +559,7 @@ func TestEveryFlagIsAKey(t *testing.T) {
 			t.Errorf("flag --%s has no key", f.Name)
 		}
 	})
-	if want := len(keys) - 4; count != want { // accounts, egress.allow and egress.restrict are lists of maps, s3.honours one where none is not nothing
+	if want := len(keys) - 11; count != want { // accounts, audit.feeds, audit.alerts, egress.allow, egress.restrict, the targets of events and the accounts of their services and speke.servers are lists of maps, provenance.for and s3.honours lists where none is not nothing
 		t.Errorf("got %d flags for %d keys", count, want)
 	}
 	if durations != 1 {

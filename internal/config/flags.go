@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // FromArgs adds the flags of serve to fs, parses args, reads the file that --config names, and lets the flags that were given override it.
@@ -72,8 +73,26 @@ func (c *Config) addFlags(fs *flag.FlagSet) {
 	fs.Int64Var(&c.Egress.Rate, "egress-rate", c.Egress.Rate, "`BYTES` a second that each outgoing connection may take in; 0 is no limit")
 	fs.Float64Var(&c.Throttle.Rate, "throttle-rate", c.Throttle.Rate, "requests a second that each account may make; 0 is no limit")
 	fs.IntVar(&c.Throttle.Burst, "throttle-burst", c.Throttle.Burst, "requests at once after a rest")
+	fs.StringVar(&c.Events.DeadLetterBucket, "events-dead-letter-bucket", c.Events.DeadLetterBucket, "`BUCKET` for events that no attempt delivered")
+	c.Events.SQS.addFlags(fs, "events-sqs", "SQS")
+	c.Events.SNS.addFlags(fs, "events-sns", "SNS")
 	fs.IntVar(&c.RetentionDays, "retention-days", c.RetentionDays, "days that finished jobs are kept; 0 is for ever")
+	c.Retention.addFlags(fs)
+	fs.BoolVar(&c.KeyServer, "keyserver", c.KeyServer, "serve content keys over SPEKE, and the player's page; this is no licence server of Widevine, PlayReady or FairPlay")
+	c.addKeyServerFlags(fs)
+	fs.DurationVar((*time.Duration)(&c.Audit.DeliveryPeriod), "audit-delivery-period", time.Duration(c.Audit.DeliveryPeriod), "time between deliveries of log files to the buckets of trails; 0 is 5m")
+	fs.DurationVar((*time.Duration)(&c.Audit.DigestPeriod), "audit-digest-period", time.Duration(c.Audit.DigestPeriod), "time between signed digests of trails; 0 is 1h")
+	fs.DurationVar((*time.Duration)(&c.Audit.KeyLife), "audit-key-life", time.Duration(c.Audit.KeyLife), "how long a key signs digests before another is made; 0 is 8760h")
+	c.addObserveFlags(fs)
+	c.Audit.addFlags(fs)
 	fs.IntVar(&c.Worker.Concurrency, "worker-concurrency", c.Worker.Concurrency, "jobs at once; 0 lets the machine decide")
+}
+
+func (c *Config) addKeyServerFlags(fs *flag.FlagSet) {
+	fs.StringVar(&c.KeyServerKeys, "keyserver-keys", c.KeyServerKeys, "how content keys are made: "+strings.Join(KeyModes, ", ")+"; empty is the first")
+	fs.StringVar(&c.KeyServerURL, "keyserver-url", c.KeyServerURL, "`URL` that players reach the server by, for keys that playlists name; empty is that of the listener")
+	fs.StringVar(&c.KeyServerCredentialsFile, "keyserver-credentials-file", c.KeyServerCredentialsFile, "`FILE` with bearer tokens and passwords of encryptors that cannot sign")
+	fs.StringVar(&c.PlayerAssets, "player-assets", c.PlayerAssets, "`DIR` with the builds of hls.js and Shaka Player; empty is player beside the program")
 }
 
 func (r *Root) addFlags(fs *flag.FlagSet) {
@@ -95,4 +114,10 @@ func (r *Root) addFlags(fs *flag.FlagSet) {
 	fs.StringVar(&k.Endpoint, "root-kms-endpoint", k.Endpoint, "its `URL`; empty is AWS")
 	fs.StringVar(&k.Region, "root-kms-region", k.Region, "its `REGION`")
 	fs.StringVar(&k.CredentialsFile, "root-kms-credentials-file", k.CredentialsFile, "`FILE` with its credentials, in the AWS shared-credentials format")
+}
+
+func (s *EventService) addFlags(fs *flag.FlagSet, prefix, name string) {
+	fs.StringVar(&s.Endpoint, prefix+"-endpoint", s.Endpoint, "`URL` of the "+name+" that rules send events to")
+	fs.StringVar(&s.Region, prefix+"-region", s.Region, "its `REGION`")
+	fs.StringVar(&s.CredentialsFile, prefix+"-credentials-file", s.CredentialsFile, "`FILE` with its credentials, in the AWS shared-credentials format")
 }

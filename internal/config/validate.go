@@ -15,7 +15,7 @@ import (
 )
 
 // Purposes are what an Allow and a Restrict can be for.
-var Purposes = []string{"input", "caption", "image", "font", "lut", "esam", "speke", "oidc", "webhook", "kms", "storage"}
+var Purposes = []string{"input", "caption", "image", "font", "lut", "esam", "speke", "oidc", "webhook", "kms", "storage", "anchor", "telemetry"}
 
 // What Config.FIPS asks for, beside nothing.
 const (
@@ -126,8 +126,17 @@ func (c Config) Validate() error {
 	if n := c.Egress.Rate; n < 0 || n > 0 && n < MinEgressRate {
 		return &Error{"egress.rate", strconv.FormatInt(n, 10), fmt.Sprintf("0, or at least %d", MinEgressRate)}
 	}
+	if err := c.SPEKE.validate(); err != nil {
+		return err
+	}
 	if n := c.RetentionDays; n < 0 || n > MaxRetentionDays {
 		return &Error{"retention_days", strconv.Itoa(n), fmt.Sprintf("a number from 0 to %d", MaxRetentionDays)}
+	}
+	if err := c.Retention.validate(); err != nil {
+		return err
+	}
+	if err := c.Provenance.validate(); err != nil {
+		return err
 	}
 	switch t := c.Throttle; {
 	case !(t.Rate >= 0 && t.Rate <= MaxRate): // NaN is neither
@@ -137,8 +146,43 @@ func (c Config) Validate() error {
 	case t.Rate == 0 && t.Burst != 0:
 		return &Error{"throttle.burst", strconv.Itoa(t.Burst), "nothing while throttle.rate is not set"}
 	}
+	if err := c.Audit.validate(); err != nil {
+		return err
+	}
 	if n := c.Worker.Concurrency; n < 0 || n > MaxConcurrency {
 		return &Error{"worker.concurrency", strconv.Itoa(n), fmt.Sprintf("a number from 0 to %d", MaxConcurrency)}
+	}
+	if err := c.Metrics.validate(c.InsecureHTTP); err != nil {
+		return err
+	}
+	if err := c.Traces.validate(); err != nil {
+		return err
+	}
+	if err := c.validateEvents(); err != nil {
+		return err
+	}
+	return c.validateKeyServer()
+}
+
+// KeyModes are how content keys are made. Empty is the first.
+var KeyModes = []string{"random", "deterministic"}
+
+func (c Config) validateKeyServer() error {
+	if c.KeyServerKeys != "" && !slices.Contains(KeyModes, c.KeyServerKeys) {
+		return &Error{"keyserver_keys", c.KeyServerKeys, strings.Join(KeyModes, ", ") + ", or nothing"}
+	}
+	if c.KeyServerURL != "" {
+		if err := validateEndpoint("keyserver_url", c.KeyServerURL, "keyserver_credentials_file"); err != nil {
+			return err
+		}
+		if u, err := url.Parse(c.KeyServerURL); err != nil || u.Path != "" { // keys are at the root of their host
+			return &Error{"keyserver_url", c.KeyServerURL, "https://HOST[:PORT] without a path"}
+		}
+	}
+	for _, f := range [][2]string{{"keyserver_credentials_file", c.KeyServerCredentialsFile}, {"player_assets", c.PlayerAssets}} {
+		if strings.Contains(f[1], "\x00") {
+			return &Error{f[0], f[1], "a file"}
+		}
 	}
 	return nil
 }
