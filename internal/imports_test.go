@@ -22,17 +22,17 @@ var order = []string{
 	// ground
 	"media", "arn", "uri", "secret", "constraint", "awsjson", "mediaconvert", "awsquery",
 	// pure: one package for each specification
-	"sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls", "m3u8", "cse",
+	"sigv4", "iam", "totp", "oidc", "cenc", "cpix", "caption", "digest", "event", "eventpattern", "hold", "provenance", "job", "lease", "rules", "preset", "plan", "ffmpeg", "isobmff", "id3", "cmaf", "mp4", "mpegts", "hls", "dash", "mss", "m3u8", "cse", "timestamp", "timestamp/timestamptest",
 	// doors: each the only way to one outside thing
-	"sandbox", "egress", "origin", "blob", "blob/blobtest", "blob/plain", "blob/dir", "blob/s3", "kms", "root", "audit", "store", "store/storetest", "store/sqlite", "registry", "pki",
+	"sandbox", "egress", "target", "target/fault", "target/webhook", "target/aws", "target/nats", "target/kafka", "target/file", "target/command", "target/targettest", "speke", "origin", "blob", "blob/blobtest", "blob/plain", "blob/dir", "blob/s3", "kms", "root", "audit", "audit/audittest", "siem", "store", "store/storetest", "store/sqlite", "store/sealed", "registry", "pki",
 	// engines
-	"identity", "certificate", "keys", "queue", "queue/queuetest", "packager", "worker",
+	"identity", "certificate", "eventbus", "keys", "keyserver", "contentkeys", "feed", "watch", "anchor", "queue", "queue/queuetest", "trail", "validate", "packager", "packager/directory", "worker", "sbom", "inspect", "comply", "signer", "backup", "lifecycle",
 	// faces
-	"config", "gateway", "api", "s3api", "queryapi", "jsonapi", "kmsapi", "iamapi", "stsapi", "acmapi", "workerapi",
+	"config", "gateway", "api", "s3api", "queryapi", "jsonapi", "kmsapi", "iamapi", "stsapi", "acmapi", "eventsapi", "cloudtrailapi", "lifecycleapi", "playerapi", "executeapi", "workerapi", "metric", "trace",
 }
 
 // pure packages have no outside: what they are given is all they know.
-var pure = []string{"media", "arn", "uri", "constraint", "awsjson", "mediaconvert", "awsquery", "sigv4", "iam", "totp", "oidc", "job", "lease", "rules", "preset", "plan", "ffmpeg", "cmaf", "mp4", "mpegts", "hls", "m3u8"}
+var pure = []string{"media", "arn", "uri", "constraint", "awsjson", "mediaconvert", "awsquery", "sigv4", "iam", "totp", "oidc", "cenc", "cpix", "caption", "digest", "event", "eventpattern", "hold", "provenance", "job", "lease", "rules", "preset", "plan", "ffmpeg", "isobmff", "id3", "cmaf", "mp4", "mpegts", "hls", "dash", "mss", "m3u8", "timestamp"}
 
 type pkg struct {
 	ImportPath, Dir string
@@ -109,10 +109,11 @@ func TestImports(t *testing.T) {
 			}
 		}
 	}
-	faces := []string{"gateway", "api", "s3api", "queryapi", "stsapi", "jsonapi", "kmsapi", "iamapi", "acmapi", "workerapi", "config"}
+	faces := []string{"gateway", "api", "s3api", "queryapi", "stsapi", "jsonapi", "kmsapi", "iamapi", "acmapi", "cloudtrailapi", "lifecycleapi", "playerapi", "executeapi", "workerapi", "metric", "trace", "config"}
 	forbid(faces, "what listens can neither start a process nor dial out", "worker", "packager", "ffmpeg", "sandbox", "egress")
-	forbid([]string{"worker"}, "a worker broken by hostile media has no database to read and no signature to forge", "api", "store", "store/sqlite", "iam", "sigv4", "identity", "certificate", "keys", "root", "queue")
-	formats := []string{"cmaf", "mp4", "mpegts", "hls", "m3u8"}
+	forbid([]string{"worker"}, "a worker broken by hostile media has no database to read and no signature to forge", "api", "store", "store/sqlite", "iam", "sigv4", "identity", "certificate", "keys", "keyserver", "root", "queue")
+	forbid([]string{"validate"}, "who judges a package is none of those who write it", "packager", "cenc", "isobmff", "cmaf", "mp4", "mpegts", "hls", "dash", "mss", "caption", "plan")
+	formats := []string{"cmaf", "mp4", "mpegts", "hls", "dash", "mss", "m3u8"}
 	for _, f := range formats {
 		others := slices.DeleteFunc(slices.Clone(formats), func(o string) bool { return o == f })
 		forbid([]string{f}, "formats share media words and nothing else", others...)
@@ -136,6 +137,12 @@ func TestImports(t *testing.T) {
 		for _, imp := range p.Imports {
 			if strings.HasPrefix(imp, "github.com/aws/aws-sdk-go-v2/service/s3") && name != "blob/s3" {
 				t.Errorf("%s imports %s: the cloud's clients are used below blob/s3 and kms alone", path, imp)
+			}
+			if (strings.HasPrefix(imp, "github.com/aws/aws-sdk-go-v2/service/sqs") || strings.HasPrefix(imp, "github.com/aws/aws-sdk-go-v2/service/sns")) && name != "target/aws" {
+				t.Errorf("%s imports %s: events go to queues and topics through target/aws alone", path, imp)
+			}
+			if imp == "github.com/aws/aws-sdk-go-v2/aws/signer/v4" && !slices.Contains([]string{"blob/s3", "speke", ""}, name) {
+				t.Errorf("%s imports %s: requests are signed where they go out, to object stores, to key servers of others and from commands, and nowhere else", path, imp)
 			}
 			if strings.HasPrefix(imp, "github.com/aws/aws-sdk-go-v2/service/mediaconvert") && !slices.Contains([]string{"mediaconvert", "rules", "preset", "plan", "api"}, name) && name != "" {
 				t.Errorf("%s imports %s: only api, plan, rules and preset read JobSettings", path, imp)
