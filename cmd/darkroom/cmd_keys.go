@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"darkroom/internal/audit"
 	"darkroom/internal/config"
 	"darkroom/internal/root"
 )
@@ -129,7 +130,7 @@ func keysRewrap(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	if f, ok := after.(*root.File); ok && *rotate {
 		after = f.Renew()
 	}
-	moved, err := root.Rewrap(ctx, rootOptions(cfg.Data, after), before)
+	moved, err := rewrapRecorded(ctx, cfg, st, after, before)
 	switch {
 	case errors.Is(err, root.ErrSame):
 		return usagef("%v", err)
@@ -146,6 +147,24 @@ func keysRewrap(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	fmt.Fprintf(stdout, "\nThe installation key itself is the same as before: a copy of %s from before, such as in a backup, still opens with the former root. Destroy:\n  - copies of %s from before %s\n  - %s\n",
 		root.Name, root.Name, moved.After.Wrapped.Format(time.RFC3339), leftBehind(moved, from, *rotate))
 	return nil
+}
+
+// rewrapRecorded moves the installation key with a record before, and one of how it ended.
+func rewrapRecorded(ctx context.Context, cfg config.Config, st root.Status, after, before root.Root) (moved root.Moved, err error) {
+	const action = "RewrapInstallationKey"
+	trail, err := openOffline(cfg, "keys rewrap")
+	if err != nil {
+		return moved, err
+	}
+	defer func() { err = errors.Join(err, trail.Close()) }()
+	old := string(st.Kind) + " " + st.Key
+	if err := trail.tell(ctx, action, audit.Intended, audit.Change{Key: "(installation).root", Old: old}); err != nil {
+		return moved, err
+	}
+	if moved, err = root.Rewrap(ctx, rootOptions(cfg.Data, after), before); err != nil {
+		return moved, errors.Join(err, trail.tell(ctx, action, audit.Failed, audit.Change{Key: "(installation).root", Old: old}))
+	}
+	return moved, trail.tell(ctx, action, audit.Granted, audit.Change{Key: "(installation).root", Old: old, New: string(moved.After.Kind) + " " + moved.After.Key})
 }
 
 // keysConfig reads the configuration that a command of keys works with; both may be empty.

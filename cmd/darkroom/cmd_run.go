@@ -18,6 +18,9 @@ import (
 
 	"darkroom/internal/api"
 	"darkroom/internal/blob/plain"
+	"darkroom/internal/config"
+	"darkroom/internal/event"
+	"darkroom/internal/job"
 	"darkroom/internal/lease"
 	"darkroom/internal/mediaconvert"
 	"darkroom/internal/plan"
@@ -47,6 +50,7 @@ func runJob(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	fs.Var(dirs, "bucket", "`NAME=DIR`: what s3://NAME/ means; may be given again")
 	asJSON := fs.Bool("json", false, "print the result as JSON, and no progress bar")
 	verbose := fs.Bool("verbose", false, "log what is done")
+	configFile := fs.String("config", "", "YAML `FILE` of a server, of which egress and speke count: where key servers are and how they are told who asks")
 	var ef engineFlags
 	engineVars(fs, &ef)
 	rest, err := parse(fs, args)
@@ -55,6 +59,12 @@ func runJob(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 	}
 	if len(rest) != 1 {
 		return usagef("one job file is needed, - for standard input; got %d", len(rest))
+	}
+	cfg := config.Default()
+	if *configFile != "" {
+		if cfg, err = config.ReadFile(*configFile); err != nil {
+			return &usageError{err.Error()}
+		}
 	}
 	body, err := readJob(rest[0])
 	if err != nil {
@@ -85,11 +95,15 @@ func runJob(ctx context.Context, args []string, stdout, stderr io.Writer) error 
 		return err
 	}
 	bar := newBar(stderr, !*asJSON)
-	control := &oneJob{progress: bar.show}
 	log := slog.New(slog.DiscardHandler)
 	if *verbose {
 		log = logger(stderr, slog.LevelDebug)
 	}
+	content, err := localContentKeys(cfg, log)
+	if err != nil {
+		return err
+	}
+	control := &oneJob{progress: bar.show, content: content, job: &job.Job{ID: "run", Settings: encoded}}
 	started := time.Now()
 	e.worker(control, store, log, barInterval).Do(ctx, &lease.Lease{
 		TaskID: "run", JobID: "run", Attempt: 1, Settings: encoded, Started: started, Deadline: started.Add(oneJobLease),
@@ -109,10 +123,10 @@ func report(ctx context.Context, r *lease.Result, asJSON bool, took time.Duratio
 	}
 	if asJSON {
 		out, err := json.MarshalIndent(struct {
-			Status  string          `json:"status"`
-			Error   *lease.Failure  `json:"error,omitempty"`
-			Seconds float64         `json:"seconds"`
-			Outputs json.RawMessage `json:"outputGroupDetails,omitempty"`
+			Status  string              `json:"status"`
+			Error   *lease.Failure      `json:"error,omitempty"`
+			Seconds float64             `json:"seconds"`
+			Outputs []event.OutputGroup `json:"outputGroupDetails,omitempty"`
 		}{map[bool]string{true: "COMPLETE", false: "ERROR"}[r.Error == nil], r.Error, took.Seconds(), r.EventDetails}, "", "  ")
 		if err != nil {
 			return err
@@ -128,18 +142,7 @@ func report(ctx context.Context, r *lease.Result, asJSON bool, took time.Duratio
 	if asJSON {
 		return nil
 	}
-	var groups []struct {
-		PlaylistFilePaths []string
-		OutputDetails     []struct {
-			OutputFilePaths []string
-			DurationInMs    int64
-			VideoDetails    *struct{ WidthInPx, HeightInPx int }
-		}
-	}
-	if err := json.Unmarshal(r.EventDetails, &groups); err != nil {
-		return err
-	}
-	for _, g := range groups {
+	for _, g := range r.EventDetails {
 		for _, p := range g.PlaylistFilePaths {
 			fmt.Fprintln(stdout, p)
 		}

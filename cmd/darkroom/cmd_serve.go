@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -10,10 +11,10 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -27,20 +28,25 @@ import (
 	"darkroom/internal/certificate"
 	"darkroom/internal/config"
 	"darkroom/internal/egress"
+	"darkroom/internal/eventbus"
 	"darkroom/internal/gateway"
 	"darkroom/internal/iamapi"
 	"darkroom/internal/identity"
 	"darkroom/internal/jsonapi"
 	"darkroom/internal/keys"
+	"darkroom/internal/keyserver"
 	"darkroom/internal/kmsapi"
+	"darkroom/internal/lifecycle"
 	"darkroom/internal/plan"
 	"darkroom/internal/queryapi"
 	"darkroom/internal/queue"
 	"darkroom/internal/s3api"
 	"darkroom/internal/sandbox"
 	"darkroom/internal/secret"
+	"darkroom/internal/store/sealed"
 	"darkroom/internal/store/sqlite"
 	"darkroom/internal/stsapi"
+	"darkroom/internal/trail"
 )
 
 // The files of the data directory.
@@ -63,7 +69,11 @@ type endpoint struct {
 }
 
 func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	fs := flags("serve", "--data DIR", stderr)
+	return serveFlags(ctx, flags("serve", "--data DIR", stderr), args, stdout, stderr, false)
+}
+
+// serveFlags reads the configuration and serves: all of it, or the key server alone with what it stands on.
+func serveFlags(ctx context.Context, fs *flag.FlagSet, args []string, stdout, stderr io.Writer, keysAlone bool) error {
 	cfg, err := config.FromArgs(fs, args)
 	var wrong *config.Error
 	switch {
@@ -74,7 +84,7 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	// Whatever is made from here on is its owner's alone; so is what is in memory, where the keys are.
 	syscall.Umask(0o077)
-	if err := sandbox.Guard(true); err != nil {
+	if err := sandbox.Guard(opaque(cfg)); err != nil {
 		return err
 	}
 	if err := checkFIPS(cfg); err != nil {
@@ -87,17 +97,23 @@ func serve(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			return &usageError{err.Error()}
 		}
 	}
-	s, err := open(ctx, cfg, log)
+	cfg.KeyServer = cfg.KeyServer || keysAlone
+	s, err := (&server{cfg: cfg, log: log, keysAlone: keysAlone}).opened(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	return s.run(ctx, stdout)
+	if err := s.begin(ctx); err != nil {
+		return err
+	}
+	err = s.run(ctx, stdout)
+	return errors.Join(err, s.end(err))
 }
 
 // server is the control plane with everything that serve wires together.
 type server struct {
 	cfg       config.Config
+	keysAlone bool // no jobs: the key server, and what it stands on
 	log       *slog.Logger
 	created   time.Time // when the installation was made
 	records   *sqlite.Store
@@ -112,9 +128,21 @@ type server struct {
 	dials     *dials
 	gateway   *gateway.Gateway
 	objects   io.Closer
+	life
 	worker    *localWorker
-	strangers audit.Ring
+	strangers audit.Strangers
+	watched   observer
+	watching  *watching
 
+	contentKeys *keyserver.Service     // nil without the key server
+	listening   atomic.Pointer[string] // the URL of the listener
+
+	bus    *eventbus.Service
+	events *jsonapi.Service
+
+	trails       *trail.Service
+	cloudtrail   *jsonapi.Service
+	standing     *standing
 	certificates *certificate.Service
 	acm          *jsonapi.Service
 	tls          *tls.Config                     // nil for plain HTTP
@@ -122,7 +150,11 @@ type server struct {
 }
 
 func open(ctx context.Context, cfg config.Config, log *slog.Logger) (*server, error) {
-	s := &server{cfg: cfg, log: log}
+	return (&server{cfg: cfg, log: log}).opened(ctx)
+}
+
+// opened opens a server, or closes what there is of it.
+func (s *server) opened(ctx context.Context) (*server, error) {
 	if err := s.open(ctx); err != nil {
 		s.close()
 		return nil, err
@@ -148,6 +180,10 @@ func (s *server) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.openObserver(door); err != nil {
+		return err
+	}
+	s.dials.watched = &s.watched
 	key, err := openInstallation(ctx, cfg, door, s.log)
 	if err != nil {
 		return fmt.Errorf("open the installation key: %w", err)
@@ -157,7 +193,8 @@ func (s *server) open(ctx context.Context) error {
 	// The object store locks the directory: from here on nobody else uses it.
 	accounts := accountIDs(cfg)
 	ring := &keyring{region: cfg.Region}
-	objects, err := openObjects(cfg, accounts, master, ring, door)
+	s.holds = new(lifecycle.Holds)
+	objects, err := openObjects(cfg, accounts, master, ring, s.holds, door)
 	if err != nil {
 		return err
 	}
@@ -165,24 +202,47 @@ func (s *server) open(ctx context.Context) error {
 	if s.records, err = sqlite.Open(filepath.Join(cfg.Data, databaseFile)); err != nil {
 		return fmt.Errorf("open the records: %w", err)
 	}
+	s.watchRecords()
 	if s.people, err = openIdentities(cfg, s.records, master, s.log); err != nil {
 		return err
 	}
 	people := s.people
 	if s.keys, err = keys.New(keys.Options{
 		Region: cfg.Region, Accounts: accounts, Store: s.records, People: people, Master: master, Log: s.log, Used: s.keyUsed,
+		Keep: s.holds.Key, Destroying: s.destroyingKeys,
 	}); err != nil {
 		return err
 	}
 	ring.service = s.keys
-	creds := &issuer{people: people, ended: objects.forget, region: storeRegion(cfg)}
-	s.queue = queue.New(s.records, queue.Options{
-		Region: cfg.Region, Credentials: creds, Log: s.log,
-		Retention: time.Duration(cfg.RetentionDays) * 24 * time.Hour,
+	creds := &issuer{people: people, ended: objects.forget, region: storeRegion(cfg), record: s.assumed}
+	content, err := s.openContentKeys(door)
+	if err != nil {
+		return err
+	}
+	settings, err := secret.NewSealer(master, "settings of jobs and job templates", rand.Reader)
+	if err != nil {
+		return err
+	}
+	jobs, err := sealed.New(s.records, settings)
+	if err != nil {
+		return err
+	}
+	attester, err := s.openSigner(ctx, master)
+	if err != nil {
+		return err
+	}
+	s.queue = queue.New(jobs, queue.Options{
+		Region: cfg.Region, Credentials: creds, ContentKeys: content, Attester: attester, Log: s.log,
+		Observer: &s.watched,
 	})
 	s.dials.queue = s.queue
-	if err := s.dials.open(context.Background(), s.queue.Audit); err != nil {
+	if err := s.dials.open(context.Background(), s.did); err != nil {
 		return err
+	}
+	if n, err := s.records.Settle(context.Background(), time.Now()); err != nil {
+		return fmt.Errorf("conclude the audit records of an earlier run: %w", err)
+	} else if n > 0 {
+		s.log.Warn("an earlier run stopped while requests were carried out; their audit records say so", "records", n)
 	}
 	if err := s.queue.Void(context.Background()); err != nil {
 		return fmt.Errorf("take back the leases of an earlier run: %w", err)
@@ -190,25 +250,13 @@ func (s *server) open(ctx context.Context) error {
 	if err := s.openCertificates(master); err != nil {
 		return err
 	}
-	tokens, err := secret.Derive(master, "api page tokens")
-	if err != nil {
+	if err := s.openEvents(master, door, objects); err != nil {
 		return err
 	}
-	s.worker = newLocalWorker(s)
-	mediaconvert, err := api.New(api.Options{
-		Queue: s.queue, Roles: people, Certificates: s.certificates, Region: cfg.Region, Throttle: api.Throttle(cfg.Throttle), TokenKey: tokens, QueueCreated: s.created,
-		Check: func(j *types.JobSettings) ([]plan.Refusal, []plan.Refusal) {
-			can := s.worker.capabilities()
-			can.Storage = storage(cfg)
-			return plan.Check(j, can)
-		},
-		Engine: func() string { return s.worker.capabilities().Engine },
-		Probe:  (&prober{people.Sessions, s.probes, creds.region, creds.Revoke}).probe,
-	})
-	if err != nil {
+	if err := s.openTrails(master, objects, door); err != nil {
 		return err
 	}
-	creds.policy = mediaconvert // before the first worker claims
+	s.readAtScrapes()
 	s3, err := s3api.New(s3api.Options{Stores: objects.store, Region: cfg.Region})
 	if err != nil {
 		return err
@@ -225,20 +273,82 @@ func (s *server) open(ctx context.Context) error {
 	if s.kms, err = kmsapi.New(kmsapi.Options{Keys: s.keys, Region: cfg.Region}); err != nil {
 		return err
 	}
+	if err := s.openWatching(door); err != nil {
+		return err
+	}
+	s.watching.emit = s.alert
+	if err := s.openLife(ctx, objects, jobs); err != nil {
+		return err
+	}
+	services, fallback := []gateway.Service{
+		s3,
+		s.iam,
+		s.sts,
+		s.kms,
+		s.acm,
+		s.lifecycle,
+		s.cloudtrail,
+		s.events,
+	}, "execute-api"
+	if !s.keysAlone {
+		mediaconvert, err := s.openJobs(master, creds)
+		if err != nil {
+			return err
+		}
+		services, fallback = append(services, mediaconvert), mediaconvert.Name()
+	}
+	var pages func(*http.Request) http.Handler
+	if cfg.KeyServer {
+		var more []gateway.Service
+		if more, pages, err = s.openKeyServer(master, s3); err != nil {
+			return err
+		}
+		services = append(services, more...)
+	}
 	s.gateway, err = gateway.New(gateway.Options{
-		Services:   []gateway.Service{mediaconvert, s3, s.iam, s.sts, s.kms, s.acm},
-		Default:    "mediaconvert",
+		Services:   services,
+		Pages:      pages,
+		Default:    fallback,
 		Region:     cfg.Region,
 		Identities: gate{people, cfg.Region, s.log, new(sync.Once)},
 		Explain:    s.denials.seal,
-		Audit:      s.audit,
+		Trail:      s.records,
+		Strangers:  s.stranger,
 		Log:        s.log,
 		Ready:      s.ready,
+		Observer:   s.watched.ofGateway(),
 	})
 	if err != nil {
 		return err
 	}
+	if s.standing, err = newStanding(s); err != nil {
+		return err
+	}
 	return s.openListener(master)
+}
+
+// openJobs opens the API of jobs, and the worker that carries them out.
+func (s *server) openJobs(master secret.Bytes, creds *issuer) (*api.Service, error) {
+	tokens, err := secret.Derive(master, "api page tokens")
+	if err != nil {
+		return nil, err
+	}
+	s.worker = newLocalWorker(s)
+	mediaconvert, err := api.New(api.Options{
+		Queue: s.queue, Roles: s.people, Certificates: s.certificates, Region: s.cfg.Region, Throttle: api.Throttle(s.cfg.Throttle), TokenKey: tokens, QueueCreated: s.created,
+		Check: func(j *types.JobSettings) ([]plan.Refusal, []plan.Refusal) {
+			can := s.worker.capabilities()
+			can.Storage = storage(s.cfg)
+			return plan.Check(j, can)
+		},
+		Engine: func() string { return s.worker.capabilities().Engine },
+		Probe:  (&prober{s.people.Sessions, s.probes, creds.region, creds.Revoke}).probe,
+	})
+	if err != nil {
+		return nil, err
+	}
+	creds.policy = mediaconvert // before the first worker claims
+	return mediaconvert, nil
 }
 
 func (s *server) close() {
@@ -262,20 +372,52 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	background := make(chan error, 3)
-	go func() { background <- s.queue.Run(ctx) }()
-	go func() { background <- s.people.Run(ctx) }()
-	go func() { background <- s.keys.Run(ctx) }()
-	// The worker says what it can do before the first request is answered.
-	workerDone := make(chan struct{})
-	go func() {
-		defer close(workerDone)
-		if err := s.worker.run(ctx); err != nil {
-			stop(err)
+	// What watches goes on until all that it watches has ended.
+	watching, unwatch := context.WithCancel(context.WithoutCancel(ctx))
+	watched, err := s.observing(watching)
+	if err != nil {
+		unwatch()
+		_ = listener.Close()
+		return err
+	}
+	defer func() {
+		unwatch()
+		if err := watched(); err != nil {
+			s.log.Error("metrics and traces", "err", err)
 		}
 	}()
+	var background sync.WaitGroup // each of these ends with ctx, without an error
+	for _, run := range []func(context.Context) error{
+		s.queue.Run,
+		s.people.Run,
+		s.keys.Run,
+		s.retention.Run,
+		s.trails.Run,
+		s.watching.run,
+		s.tellOfStrangers,
+		s.bus.Run,
+	} {
+		background.Go(func() {
+			if err := run(ctx); err != nil {
+				stop(err)
+			}
+		})
+	}
+	// The worker says what it can do before the first request is answered.
+	workerDone, workerReady := make(chan struct{}), make(chan struct{})
+	if s.worker != nil {
+		workerReady = s.worker.ready
+		go func() {
+			defer close(workerDone)
+			if err := s.worker.run(ctx); err != nil {
+				stop(err)
+			}
+		}()
+	} else {
+		close(workerReady)
+	}
 	select {
-	case <-s.worker.ready:
+	case <-workerReady:
 	case <-workerDone:
 		_ = listener.Close()
 		if ctx.Err() != nil && context.Cause(ctx) != nil {
@@ -288,18 +430,20 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 	if s.cfg.InsecureHTTP {
 		url = "http://" + listener.Addr().String()
 	}
+	s.listening.Store(&url)
 	if err := s.announce(url); err != nil {
 		_ = listener.Close()
 		return err
 	}
 	fmt.Fprintf(stdout, "darkroom is listening on %s\n  eval \"$(darkroom env --data %s)\"\n", url, s.cfg.Data)
 	s.log.Info("listening", "url", url, "region", s.cfg.Region, "account", s.cfg.Account)
+	s.checkAtStart(ctx)
 	err = s.gateway.Run(ctx, listener, s.tls, s.cfg.Drain)
 	stop(err)
-	<-workerDone
-	for range cap(background) {
-		<-background
+	if s.worker != nil {
+		<-workerDone
 	}
+	background.Wait()
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
@@ -309,6 +453,9 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 
 // announce writes the endpoint for env.
 func (s *server) announce(url string) error {
+	if err := writeEffective(s.cfg); err != nil {
+		return err
+	}
 	b, err := json.Marshal(endpoint{url, s.cfg.Region, s.cfg.Account, s.authorities()})
 	if err != nil {
 		return err
@@ -327,7 +474,13 @@ func (s *server) ready(ctx context.Context) []gateway.Problem {
 		s.log.Error("the records do not answer", "err", err)
 		p = append(p, gateway.Problem{Name: "records", Message: "the records do not answer"})
 	}
-	return slices.Concat(p, s.certificateProblems(), s.worker.problems())
+	p = append(p, s.certificateProblems()...)
+	p = append(p, s.standing.problems(ctx)...)
+	p = append(p, s.watching.problems()...)
+	if s.worker != nil {
+		p = append(p, s.worker.problems()...)
+	}
+	return p
 }
 
 // workerArgs are the arguments of the worker process; none is a secret.

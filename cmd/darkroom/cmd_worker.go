@@ -91,7 +91,7 @@ func workerMain(ctx context.Context, args []string, _, stderr io.Writer) error {
 		return err
 	}
 	return worker.New(worker.Options{
-		Name: name, Control: client, Probes: client, Web: door.Client(egress.Input).Transport, Sandbox: e.sandbox, FFmpeg: e.ffmpeg, FFprobe: e.ffprobe, Engine: e.capabilities.Engine,
+		Name: name, Control: client, Probes: client, Web: door.Client(egress.Input).Transport, CaptionWeb: door.Client(egress.Caption).Transport, Sandbox: e.sandbox, FFmpeg: e.ffmpeg, FFprobe: e.ffprobe, Engine: e.capabilities.Engine, EngineBuild: e.capabilities.EngineBuild,
 		Concurrency: *concurrency, Drain: *drain, Heartbeat: heartbeat, Log: log,
 		OpenKeys: func(source worker.CredentialSource) (worker.Keys, error) {
 			return kms.New(kms.Options{

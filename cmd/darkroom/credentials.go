@@ -40,10 +40,28 @@ type issuer struct {
 	ended func(accessKeyID string)
 	// region is where the object store uses keys.
 	region string
+	// record writes down each session, or why there is none, before its credentials go out; nil where there is no trail.
+	record func(ctx context.Context, j *job.Job, session, accessKeyID string, until time.Time, cause error) error
 }
 
-// Issue implements queue.Credentials. The role is looked at anew: it may be another than when the job was submitted.
+// Issue implements queue.Credentials.
 func (i *issuer) Issue(ctx context.Context, j *job.Job, epoch int64) (lease.Credentials, error) {
+	session, until := fmt.Sprintf("%s-%d", j.ID, epoch), time.Now().Add(sessionLength)
+	c, err := i.issue(ctx, j, session, until)
+	if i.record == nil {
+		return c, err
+	}
+	if told := i.record(context.WithoutCancel(ctx), j, session, c.AccessKeyID, until, err); told != nil {
+		if err == nil {
+			i.Revoke(c.AccessKeyID)
+		}
+		return lease.Credentials{}, errors.Join(told, err)
+	}
+	return c, err
+}
+
+// issue makes a session of the job's role. The role is looked at anew: it may be another than when the job was submitted.
+func (i *issuer) issue(ctx context.Context, j *job.Job, session string, until time.Time) (lease.Credentials, error) {
 	switch err := i.people.CheckJobRole(ctx, j.Account, j.Role, j.Queue); {
 	case errors.Is(err, identity.ErrNoRole):
 		return lease.Credentials{}, job.Errorf(1433, "The role %s does not exist. Submit the job again with an existing role.", j.Role)
@@ -80,7 +98,7 @@ func (i *issuer) Issue(ctx context.Context, j *job.Job, epoch int64) (lease.Cred
 	if err != nil {
 		return lease.Credentials{}, err
 	}
-	c, err := i.people.Sessions.Issue(ctx, j.Account, j.Role, fmt.Sprintf("%s-%d", j.ID, epoch), document, time.Now().Add(sessionLength))
+	c, err := i.people.Sessions.Issue(ctx, j.Account, j.Role, session, document, until)
 	if errors.Is(err, identity.ErrGone) {
 		return lease.Credentials{}, job.Errorf(1433, "The role %s does not exist. Submit the job again with an existing role.", j.Role)
 	}

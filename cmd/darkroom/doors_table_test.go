@@ -317,3 +317,53 @@ func acmDoors() []door {
 		row("RemoveTagsFromCertificate", on(`,"Tags":[{"Key":"a"}]`), "acm:RemoveTagsFromCertificate "+one),
 	}
 }
+
+// cloudtrailDoors are those of the Service Authorization Reference for AWS CloudTrail.
+func cloudtrailDoors() []door {
+	const one = "arn:aws:cloudtrail:us-east-1:" + house + ":trail/films"
+	row := func(operation, body string, asks ...string) door {
+		return door{"cloudtrail", operation, "POST", "/", body, map[string]string{"X-Amz-Target": "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101." + operation}, asks}
+	}
+	short := func(d door) door {
+		d.header = map[string]string{"X-Amz-Target": "CloudTrail_20131101." + d.operation}
+		return d
+	}
+	return []door{
+		row("AddTags", `{"ResourceId":"`+one+`","TagsList":[{"Key":"a","Value":"b"}]}`, "cloudtrail:AddTags "+one),
+		row("CreateTrail", `{"Name":"films","S3BucketName":"b"}`, "cloudtrail:CreateTrail "+one),
+		row("CreateTrail", `{"Name":"films","S3BucketName":"b","TagsList":[{"Key":"a","Value":"b"}]}`, "cloudtrail:CreateTrail "+one, "cloudtrail:AddTags "+one),
+		row("DeleteTrail", `{"Name":"`+one+`"}`, "cloudtrail:DeleteTrail "+one),
+		row("DescribeTrails", `{}`, "cloudtrail:DescribeTrails *"),
+		short(row("DescribeTrails", `{"trailNameList":["films"]}`, "cloudtrail:DescribeTrails *")),
+		row("GetEventSelectors", `{"TrailName":"films"}`, "cloudtrail:GetEventSelectors "+one),
+		row("GetTrail", `{"Name":"films"}`, "cloudtrail:GetTrail "+one),
+		row("GetTrailStatus", `{"Name":"films"}`, "cloudtrail:GetTrailStatus "+one),
+		row("ListPublicKeys", `{}`, "cloudtrail:ListPublicKeys *"),
+		row("ListTags", `{"ResourceIdList":["`+one+`","`+one+`2"]}`, "cloudtrail:ListTags "+one, "cloudtrail:ListTags "+one+"2"),
+		row("ListTrails", `{}`, "cloudtrail:ListTrails *"),
+		row("LookupEvents", `{}`, "cloudtrail:LookupEvents *"),
+		row("PutEventSelectors", `{"TrailName":"films","EventSelectors":[{}]}`, "cloudtrail:PutEventSelectors "+one),
+		row("RemoveTags", `{"ResourceId":"`+one+`","TagsList":[{"Key":"a"}]}`, "cloudtrail:RemoveTags "+one),
+		row("StartLogging", `{"Name":"films"}`, "cloudtrail:StartLogging "+one),
+		row("StopLogging", `{"Name":"films"}`, "cloudtrail:StopLogging "+one),
+		short(row("StopLogging", `{"Name":"films"}`, "cloudtrail:StopLogging "+one)),
+		row("UpdateTrail", `{"Name":"films"}`, "cloudtrail:UpdateTrail "+one),
+	}
+}
+
+// executeDoors are those of the key server: execute-api:Invoke, as API Gateway asks it, and what a token for a player needs besides.
+func executeDoors() []door {
+	const api = "execute-api:Invoke arn:aws:execute-api:us-east-1:" + house + ":darkroom/"
+	row := func(operation, method, target, body string, header map[string]string, asks ...string) door {
+		return door{"execute-api", operation, method, target, body, header, asks}
+	}
+	speke := map[string]string{"Content-Type": "application/xml", "X-Speke-Version": "2.0"}
+	return []door{
+		row("CopyProtectionV1", "POST", "/speke/v1.0/copyProtection", "x", map[string]string{"Content-Type": "application/xml"}, api+"speke/POST/v1.0/copyProtection"),
+		row("CopyProtectionV2", "POST", "/speke/v2.0/copyProtection", "x", speke, api+"speke/POST/v2.0/copyProtection"),
+		row("Heartbeat", "GET", "/speke/v1.0/heartbeat", "", nil, api+"speke/GET/v1.0/heartbeat"),
+		row("CreatePlayerToken", "POST", "/player/tokens", "{}", nil, api+"player/POST/tokens"),
+		row("CreatePlayerToken", "POST", "/player/tokens", `{"source":"s3://`+marker+`/a/b.mpd","contentIds":["c","d"]}`, nil,
+			api+"player/POST/tokens", api+"player/GET/keys/c", api+"player/GET/keys/d", "s3:GetObject arn:aws:s3:::"+marker+"/a/*"),
+	}
+}

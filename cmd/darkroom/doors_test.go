@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"darkroom/internal/config"
+	"darkroom/internal/executeapi"
 	"darkroom/internal/identity"
 	"darkroom/internal/mediaconvert"
 	"darkroom/internal/s3api"
@@ -44,7 +45,7 @@ type door struct {
 // doors is the table of every operation of every service. An operation without a row fails TestDoors.
 func doors() []door {
 	var all []door
-	for _, part := range [][]door{mediaconvertDoors(), s3Doors(), stsDoors(), iamDoors(), kmsDoors(), acmDoors()} {
+	for _, part := range [][]door{mediaconvertDoors(), s3Doors(), stsDoors(), iamDoors(), kmsDoors(), acmDoors(), cloudtrailDoors(), eventsDoors(), executeDoors()} {
 		all = append(all, part...)
 	}
 	return all
@@ -68,6 +69,15 @@ var dialects = map[string]struct{ unsigned, wrong, expired, denied refusal }{
 		refusal{"MissingAuthenticationTokenException", 400}, refusal{"InvalidSignatureException", 400}, refusal{"ExpiredTokenException", 400}, refusal{"AccessDeniedException", 400},
 	},
 	"acm": {refusal{"MissingAuthenticationTokenException", 400}, refusal{"InvalidSignatureException", 400}, refusal{"ExpiredTokenException", 400}, refusal{"AccessDeniedException", 400}},
+	"cloudtrail": {
+		refusal{"MissingAuthenticationTokenException", 400}, refusal{"InvalidSignatureException", 400}, refusal{"ExpiredTokenException", 400}, refusal{"AccessDeniedException", 400},
+	},
+	"events": {
+		refusal{"MissingAuthenticationTokenException", 400}, refusal{"InvalidSignatureException", 400}, refusal{"ExpiredTokenException", 400}, refusal{"AccessDeniedException", 400},
+	},
+	"execute-api": {
+		refusal{"MissingAuthenticationTokenException", 403}, refusal{"InvalidSignatureException", 403}, refusal{"ExpiredTokenException", 403}, refusal{"AccessDeniedException", 403},
+	},
 	"sts": {refusal{"MissingAuthenticationToken", 403}, refusal{"SignatureDoesNotMatch", 403}, refusal{"ExpiredToken", 403}, refusal{"AccessDenied", 403}},
 }
 
@@ -81,7 +91,7 @@ type installation struct {
 func install(t *testing.T) *installation {
 	t.Helper()
 	cfg := config.Default()
-	cfg.Data, cfg.Account, cfg.Accounts = t.TempDir(), house, []config.Account{{ID: strange}}
+	cfg.Data, cfg.Account, cfg.Accounts, cfg.KeyServer = t.TempDir(), house, []config.Account{{ID: strange}}, true
 	s, err := open(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
@@ -221,7 +231,7 @@ func TestDoors(t *testing.T) {
 	root, stranger := i.profile("default"), i.profile(strange)
 	_, nobody := i.person("nobody", "", nil)
 	const everything = `{"Effect":"Allow","Action":"*","Resource":"*"}`
-	_, elsewhere := i.person("elsewhere", `{"Effect":"Allow","NotAction":["mediaconvert:*","s3:*","iam:*","sts:*","kms:*","acm:*"],"Resource":"*"},{"Effect":"Allow","Action":"*","Resource":"arn:aws:sqs:us-east-1:`+house+`:queue"}`, nil)
+	_, elsewhere := i.person("elsewhere", `{"Effect":"Allow","NotAction":["mediaconvert:*","s3:*","iam:*","sts:*","kms:*","acm:*","cloudtrail:*","events:*","execute-api:*"],"Resource":"*"},{"Effect":"Allow","Action":"*","Resource":"arn:aws:sqs:us-east-1:`+house+`:queue"}`, nil)
 	_, barred := i.person("barred", everything+`,{"Effect":"Deny","Action":"*","Resource":"*"}`, nil)
 	narrow := &identity.Entity{
 		Kind: identity.Policy, ID: identity.NewID(identity.Policy), Name: "narrow", Path: "/", Default: "v1",
@@ -286,7 +296,7 @@ func TestDoors(t *testing.T) {
 			}
 		})
 	}
-	all := map[string][]string{"mediaconvert": nil, "s3": s3api.Operations(), "iam": i.iam.Operations(), "sts": i.sts.Operations(), "kms": i.kms.Operations(), "acm": i.acm.Operations()}
+	all := map[string][]string{"mediaconvert": nil, "s3": s3api.Operations(), "iam": i.iam.Operations(), "sts": i.sts.Operations(), "kms": i.kms.Operations(), "acm": i.acm.Operations(), "cloudtrail": i.cloudtrail.Operations(), "events": i.events.Operations(), "execute-api": executeapi.Operations()}
 	for _, op := range mediaconvert.Operations() {
 		all["mediaconvert"] = append(all["mediaconvert"], op.Name)
 	}

@@ -59,17 +59,19 @@ type dials struct {
 	region string
 	queue  *queue.Queue
 	probes *queue.Probes
+	// watched hears what became of them.
+	watched *observer
 
 	mu      sync.Mutex // guards what follows; held while what waited is written
-	trail   func(context.Context, audit.Record) error
-	waiting []audit.Record
+	trail   func(context.Context, audit.ServiceEvent) error
+	waiting []audit.ServiceEvent
 }
 
 // maxWaiting is how many connections may be made before there is a trail to write them to: those that the records cannot be opened without.
 const maxWaiting = 1000
 
 // open gives the trail, and writes what waited for it.
-func (d *dials) open(ctx context.Context, trail func(context.Context, audit.Record) error) error {
+func (d *dials) open(ctx context.Context, trail func(context.Context, audit.ServiceEvent) error) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, r := range d.waiting {
@@ -81,7 +83,7 @@ func (d *dials) open(ctx context.Context, trail func(context.Context, audit.Reco
 	return nil
 }
 
-func (d *dials) write(ctx context.Context, r audit.Record) error {
+func (d *dials) write(ctx context.Context, r audit.ServiceEvent) error {
 	d.mu.Lock()
 	trail := d.trail
 	if trail == nil {
@@ -102,8 +104,8 @@ var dialOutcomes = map[egress.Outcome]audit.Outcome{
 }
 
 // connection is the record of a dial.
-func connection(to lease.Dial) audit.Record {
-	return audit.Record{
+func connection(to lease.Dial) audit.ServiceEvent {
+	return audit.ServiceEvent{
 		Time: time.Now().UTC(), Service: "egress", Action: "Dial", Outcome: dialOutcomes[egress.Outcome(to.Outcome)], Reason: to.Why,
 		Dial: &audit.Dial{Purpose: to.Purpose, Host: to.Host, Address: to.Address, Port: to.Port},
 	}
@@ -120,9 +122,20 @@ func told(d egress.Dial) lease.Dial {
 
 // record implements egress.Options.Record for the server itself.
 func (d *dials) record(ctx context.Context, to egress.Dial) error {
-	r := connection(told(to))
+	said := told(to)
+	d.watched.dialled(said)
+	r := connection(said)
 	caller := gateway.Caller(ctx)
 	r.RequestID, r.Principal, r.AccessKeyID = gateway.RequestID(ctx), caller.ARN, caller.AccessKeyID
+	if name, ok := serviceIn(ctx); ok {
+		r.Principal, r.AccessKeyID, r.UserAgent = "", "", name
+	}
+	if on := egress.SubjectOf(ctx); on.Job != "" { // as when content keys are fetched for a job
+		r.Resources = []string{arn.MediaConvert(d.region, on.Account, "jobs/"+on.Job)}
+		if j := d.queue.Holder(on.Task, on.Epoch); j != nil {
+			r.Principal = j.Role
+		}
+	}
 	return d.write(ctx, r)
 }
 
@@ -151,6 +164,7 @@ func (d *dials) Dialled(ctx context.Context, to lease.Dial) error {
 		}
 		r.Principal, r.Resources = j.Role, []string{arn.MediaConvert(d.region, j.Account, "jobs/"+j.ID)}
 	}
+	d.watched.dialled(to)
 	return d.write(ctx, r)
 }
 

@@ -51,15 +51,23 @@ func TestEgressOptions(t *testing.T) {
 }
 
 // connections are what the trail of a server says of connections, the oldest first.
-func (i *installation) connections() []audit.Record {
+func (i *installation) connections() []audit.ServiceEvent {
 	i.t.Helper()
-	all, err := i.records.Trail(i.t.Context(), 1000)
+	all, err := i.records.Concluded(i.t.Context(), "", 0, 1000)
 	if err != nil {
 		i.t.Fatal(err)
 	}
-	all = slices.DeleteFunc(all, func(r audit.Record) bool { return r.Dial == nil })
-	slices.Reverse(all)
-	return all
+	var out []audit.ServiceEvent
+	for _, entry := range all {
+		r, err := entry.Decode()
+		if err != nil {
+			i.t.Fatal(err)
+		}
+		if e, ok := r.Event(); ok && e.Dial != nil {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // TestDialled: what a worker tells of a connection is written down under the job or the caller that the records know, and one that holds neither may
@@ -163,11 +171,11 @@ func TestDialsBeforeTheTrail(t *testing.T) {
 		t.Error("there is no end to what waits")
 	}
 	broken := errors.New("the disk is full")
-	if err := d.open(t.Context(), func(context.Context, audit.Record) error { return broken }); !errors.Is(err, broken) {
+	if err := d.open(t.Context(), func(context.Context, audit.ServiceEvent) error { return broken }); !errors.Is(err, broken) {
 		t.Errorf("a trail that takes nothing: %v", err)
 	}
-	var written []audit.Record
-	keep := func(_ context.Context, r audit.Record) error {
+	var written []audit.ServiceEvent
+	keep := func(_ context.Context, r audit.ServiceEvent) error {
 		if len(written) > maxWaiting {
 			return broken
 		}

@@ -31,6 +31,9 @@ func viaS3(region string) string { return "s3." + region + ".amazonaws.com" }
 // call says who asks for a key.
 func (k *keyring) call(ctx context.Context) (*keys.Call, error) {
 	caller := gateway.Caller(ctx)
+	if p, ok := ctx.Value(serviceKey{}).(iam.Principal); ok {
+		caller = p
+	}
 	if k.service == nil || caller.Type == 0 {
 		return nil, &blob.KeyError{Code: blob.KeyDenied, Message: "Access Denied"} // nobody has authenticated this
 	}

@@ -8,11 +8,16 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
+	"darkroom/internal/audit"
 	"darkroom/internal/blob"
+	"darkroom/internal/cenc"
+	"darkroom/internal/contentkeys"
 	"darkroom/internal/egress"
+	"darkroom/internal/job"
 	"darkroom/internal/lease"
 	"darkroom/internal/plan"
 	"darkroom/internal/sandbox"
@@ -22,7 +27,7 @@ import (
 // engine is ffmpeg in the sandbox.
 type engine struct {
 	sandbox         *sandbox.Sandbox
-	web             http.RoundTripper // for inputs; public addresses only
+	web, captionWeb http.RoundTripper // for inputs and captions; public addresses only
 	ffmpeg, ffprobe string
 	capabilities    plan.Capabilities
 }
@@ -39,7 +44,7 @@ func newEngine(ctx context.Context, f engineFlags) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &engine{web: door.Client(egress.Input).Transport}
+	e := &engine{web: door.Client(egress.Input).Transport, captionWeb: door.Client(egress.Caption).Transport}
 	if e.ffmpeg, err = program(f.ffmpeg); err != nil {
 		return nil, err
 	}
@@ -81,6 +86,8 @@ func program(name string) (string, error) {
 // oneJob is the lease.Control of a single job without a server.
 type oneJob struct {
 	progress func(lease.Progress)
+	job      *job.Job
+	content  *contentkeys.Service
 
 	mu     sync.Mutex // guards result
 	result *lease.Result
@@ -108,6 +115,10 @@ func (o *oneJob) Renew(context.Context, *lease.Lease) (lease.Credentials, error)
 	return lease.Credentials{}, nil
 }
 
+func (o *oneJob) ContentKeys(ctx context.Context, l *lease.Lease, group int) ([]cenc.Protection, error) {
+	return o.content.Fetch(ctx, o.job, l.TaskID, l.Epoch, group)
+}
+
 func (o *oneJob) Finish(_ context.Context, _ *lease.Lease, r lease.Result) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -121,11 +132,29 @@ func (o *oneJob) Release(context.Context, *lease.Lease) error { return nil }
 func (e *engine) worker(control lease.Control, store blob.Store, log *slog.Logger, heartbeat time.Duration) *worker.Worker {
 	return worker.New(worker.Options{
 		Name: "local", Control: control, Open: func(worker.CredentialSource) (blob.Store, error) { return store, nil },
-		Sandbox: e.sandbox, Web: e.web, FFmpeg: e.ffmpeg, FFprobe: e.ffprobe, Engine: e.capabilities.Engine,
+		Sandbox: e.sandbox, Web: e.web, CaptionWeb: e.captionWeb, FFmpeg: e.ffmpeg, FFprobe: e.ffprobe, Engine: e.capabilities.Engine, EngineBuild: e.capabilities.EngineBuild,
 		Concurrency: 1, Heartbeat: heartbeat, Log: log,
 	})
 }
 
 func logger(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+	return slog.New(slog.NewJSONHandler(audit.Log(w), &slog.HandlerOptions{Level: level, ReplaceAttr: shortened}))
+}
+
+// maxLogText bounds each text in a line of the log, in bytes.
+const maxLogText = 16 << 10
+
+// shortened cuts what is too long for a line.
+func shortened(_ []string, a slog.Attr) slog.Attr {
+	var text string
+	switch v := a.Value.Any().(type) {
+	case string:
+		text = v
+	case error:
+		text = v.Error()
+	}
+	if len(text) > maxLogText {
+		a.Value = slog.StringValue(strings.ToValidUTF8(text[:maxLogText], "") + "…")
+	}
+	return a
 }

@@ -53,6 +53,8 @@ func (w *localWorker) run(ctx context.Context) error {
 		if !started {
 			return fmt.Errorf("the worker did not start: %w", err)
 		}
+		w.server.watched.workerUp(false)
+		w.server.watched.workerRestarted()
 		w.server.log.Error("the worker died; it is started again", "err", err, "pause", pause)
 		// Its leases are void at once: it is gone, nobody has to wait for them to run out.
 		if err := w.server.queue.Void(ctx); err != nil {
@@ -120,6 +122,7 @@ func (w *localWorker) hello(_ context.Context, name string, capabilities json.Ra
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.said, w.up = h, true
+	w.server.watched.workerUp(true)
 	if w.first {
 		w.first = false
 		close(w.ready)

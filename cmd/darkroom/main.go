@@ -33,11 +33,24 @@ var commands = []command{
 	{"serve", "start the service: the API, the object store and a worker", serve, false},
 	{"env", "print what a shell needs to reach the service: eval \"$(darkroom env --data DIR)\"", env, false},
 	{"run", "carry out one job from a file against local directories", runJob, false},
+	{"package", "package finished MP4 files for streaming, without a server: HLS, DASH, CMAF, Smooth", packageMain, false},
 	{"lint", "judge a job without a server: what is invalid, not offered, or unwise", lint, false},
 	{"policy", "judge, explain or simulate IAM policies without a server", policy, false},
+	{"audit", "search, follow and verify the audit trail", auditMain, false},
 	{"keys", "say what the installation key is wrapped by, or move it to another root of trust", keysMain, false},
 	{"probe", "say what is in a media file", probe, false},
-	{"doctor", "say what this machine offers: sandbox, cryptography, ffmpeg", doctor, false},
+	{"validate", "check a package of HLS, DASH or Smooth Streaming against the specifications", validateMain, false},
+	{"keyserver", "serve content keys over SPEKE, Clear Key and HLS, and nothing else; no Widevine, PlayReady or FairPlay licences", keyServer, false},
+	{"events", "send a test event to a target of the configuration: events test NAME --config FILE", eventsMain, false},
+	{"play", "print the address of a page that plays a package with a short-lived token", play, false},
+	{"verify-job", "check the signed statement of how a job came about, and files against it", verifyJob, false},
+	{"hold", "put a job, objects or audit records under a legal hold, list holds, release one", holdMain, false},
+	{"shred", "destroy objects, or a job with its outputs, for good, with a signed certificate", shred, false},
+	{"backup", "back up an installation, running or not, encrypted; or verify a backup", backupMain, false},
+	{"restore", "put a backup into a new data directory", restore, false},
+	{"doctor", "say what this machine offers and how the installation stands: sandbox, cryptography, ffmpeg, checks", doctor, false},
+	{"comply", "report how the installation stands to mpa, soc2, iso27001, pci, hipaa or nist, with signed evidence", complyMain, false},
+	{"sbom", "print the bill of materials (CycloneDX) of this program, or with --ffmpeg of ffmpeg", sbomMain, false},
 	{"version", "print the version", version, false},
 	{"worker", "the worker of serve; serve starts it", workerMain, true},
 }
@@ -48,6 +61,16 @@ type usageError struct{ text string }
 func (e *usageError) Error() string { return e.text }
 
 func usagef(format string, args ...any) error { return &usageError{fmt.Sprintf(format, args...)} }
+
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+
+func (e *exitError) Unwrap() error { return e.err }
 
 // errFailed says that the command has already shown why it failed.
 var errFailed = errors.New("failed")
@@ -91,6 +114,9 @@ func start(args []string, stdout, stderr io.Writer) int {
 			return exitCanceled
 		}
 		fmt.Fprintf(stderr, "darkroom %s: %v\n", c.name, err)
+		if own, ok := errors.AsType[*exitError](err); ok {
+			return own.code
+		}
 		return exitFailed
 	}
 	fmt.Fprintf(stderr, "darkroom: unknown command %q; `darkroom help` lists the commands\n", args[0])
@@ -101,7 +127,7 @@ func usage(w io.Writer) {
 	fmt.Fprint(w, "Darkroom transcodes files behind the AWS Elemental MediaConvert API.\n\nusage: darkroom COMMAND [flags]\n\n")
 	for _, c := range commands {
 		if !c.hidden {
-			fmt.Fprintf(w, "  %-8s %s\n", c.name, c.summary)
+			fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
 		}
 	}
 	fmt.Fprint(w, "\n`darkroom COMMAND --help` lists the flags of a command.\n")

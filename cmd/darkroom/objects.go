@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"net/url"
 	"os"
@@ -25,6 +24,7 @@ import (
 	"darkroom/internal/iam"
 	"darkroom/internal/identity"
 	"darkroom/internal/keys"
+	"darkroom/internal/lifecycle"
 	"darkroom/internal/pki"
 	"darkroom/internal/plan"
 	"darkroom/internal/secret"
@@ -33,13 +33,13 @@ import (
 // objects are what s3:// means: for each account an embedded encrypted store, or for the main account the external endpoint of the configuration.
 type objects struct {
 	byAccount map[string]blob.Store
-	embedded  []io.Closer
-	roles     *s3.Roles // of the external endpoint; nil where role sessions have none of their own
+	embedded  []*dir.Store // in the order of the accounts
+	roles     *s3.Roles    // of the external endpoint; nil where role sessions have none of their own
 }
 
 // openObjects opens the stores of accounts, the main one first. The embedded store of the main account locks the data directory in both cases, so
 // that two servers never share it.
-func openObjects(cfg config.Config, accounts []string, master secret.Bytes, keys dir.Keys, door *egress.Door) (*objects, error) {
+func openObjects(cfg config.Config, accounts []string, master secret.Bytes, keys dir.Keys, holds *lifecycle.Holds, door *egress.Door) (*objects, error) {
 	o := &objects{byAccount: make(map[string]blob.Store)}
 	for i, account := range accounts {
 		at := filepath.Join(cfg.Data, objectsDir)
@@ -56,7 +56,7 @@ func openObjects(cfg config.Config, accounts []string, master secret.Bytes, keys
 				return nil, errors.Join(err, o.Close())
 			}
 		}
-		embedded, err := dir.Open(dir.Options{Dir: at, Key: key, Random: rand.Reader, Keys: keys})
+		embedded, err := dir.Open(dir.Options{Dir: at, Key: key, Random: rand.Reader, Keys: keys, Holds: holds.Of(account)})
 		if err != nil {
 			return nil, errors.Join(err, o.Close())
 		}
@@ -70,7 +70,7 @@ func openObjects(cfg config.Config, accounts []string, master secret.Bytes, keys
 		if err != nil {
 			return nil, errors.Join(err, o.Close())
 		}
-		o.byAccount[cfg.Account], o.roles = external, roles
+		o.byAccount[cfg.Account], o.roles = lifecycle.NewGuard(external, holds.Of(cfg.Account)), roles
 	}
 	return o, nil
 }
@@ -218,29 +218,17 @@ func serverDoor(e endpoint, data string) (*egress.Door, error) {
 	})
 }
 
-// outcomes in the words of the audit trail.
-var outcomes = map[gateway.Outcome]audit.Outcome{gateway.Granted: audit.Granted, gateway.Refused: audit.Denied}
-
-// audit records a decision of the gateway. Refusals of callers who could not be told are kept in a bounded ring, so that nobody without a key
-// can fill the disk.
-func (s *server) audit(ctx context.Context, r gateway.Record) error {
-	rec := audit.Record{
-		Time: r.Time, RequestID: r.RequestID, Principal: r.Principal.ARN, AccessKeyID: r.Principal.AccessKeyID, SourceIP: r.SourceIP,
-		UserAgent: r.UserAgent, Service: r.Service, Action: r.Operation, Outcome: outcomes[r.Outcome], Reason: r.Reason,
-	}
-	for _, c := range r.Checks {
-		rec.Resources = append(rec.Resources, c.Resource)
-	}
-	if rec.Principal == "" {
-		s.strangers.Add(rec)
-		return nil
-	}
-	return s.queue.Audit(ctx, rec)
+// did writes down what Darkroom did.
+func (s *server) did(ctx context.Context, e audit.ServiceEvent) error {
+	return s.records.Audit(ctx, e.Record(s.cfg.Region, s.cfg.Account))
 }
 
 // keyUsed records that a service is about to use a key for a caller.
 func (s *server) keyUsed(ctx context.Context, u keys.Use) error {
-	return s.queue.Audit(ctx, audit.Record{
+	if name, ok := serviceIn(ctx); ok {
+		u.Via = name // the service's own use, which no caller asked for
+	}
+	return s.did(ctx, audit.ServiceEvent{
 		Time: u.Time, RequestID: gateway.RequestID(ctx), Principal: u.Principal.ARN, AccessKeyID: u.Principal.AccessKeyID, SourceIP: gateway.SourceIP(ctx),
 		UserAgent: u.Via, Service: "kms", Action: u.Operation, Resources: []string{u.KeyARN}, Outcome: audit.Granted,
 	})

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"darkroom/internal/cenc"
+	"darkroom/internal/contentkeys"
+	"darkroom/internal/egress"
+	"darkroom/internal/speke"
+)
+
+// boxed asks the key server in the box as jobs ask any other: over SPEKE, by the URL of the listener, signed with the role of the job. Where a key server
+// is served beside jobs, this one way to the listener is open to them, and its authority trusted, without a word of the configuration; all other key
+// servers go by what the configuration opens.
+type boxed struct {
+	s      *server
+	others contentkeys.Asker
+
+	once sync.Once // the listener is there when the first job asks
+	own  contentkeys.Asker
+	err  error
+}
+
+// Keys implements contentkeys.Asker.
+func (b *boxed) Keys(ctx context.Context, q speke.Query) ([]cenc.Protection, error) {
+	at := b.s.listening.Load()
+	if at == nil || !strings.HasPrefix(q.URL, *at+"/") {
+		return b.others.Keys(ctx, q)
+	}
+	b.once.Do(func() { b.own, b.err = b.open(strings.TrimPrefix(*at, "https://")) })
+	if b.err != nil {
+		return nil, b.err
+	}
+	return b.own.Keys(ctx, q)
+}
+
+func (b *boxed) open(address string) (contentkeys.Asker, error) {
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("the address of the listener: %w", err)
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("the port of the listener: %w", err)
+	}
+	o := b.s.egress
+	o.Record = b.s.dials.record
+	if ip, err := netip.ParseAddr(host); err == nil {
+		// A name is that of another machine's point of view; it goes by the configuration.
+		net := netip.PrefixFrom(ip, ip.BitLen())
+		o.Rules = append(o.Rules[:len(o.Rules):len(o.Rules)], egress.Rule{Net: net, Ports: []int{int(port)}, For: []egress.Purpose{egress.SPEKE}})
+	}
+	if trusted := b.s.authorities(); trusted != systemAuthorities {
+		text, err := egress.ReadAuthorities(filepath.Join(b.s.cfg.Data, trusted))
+		if err != nil {
+			return nil, err
+		}
+		o.Authorities = append(o.Authorities[:len(o.Authorities):len(o.Authorities)], text...)
+	}
+	door, err := egress.New(o)
+	if err != nil {
+		return nil, err
+	}
+	return openKeyServers(b.s.cfg, door)
+}
