@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -309,11 +310,11 @@ func TestNoClearMedia(t *testing.T) {
 	}
 	s.upload("films", "in/marked.avi", path)
 	id := s.submit(job(settings("s3://films/in/marked.avi", "s3://films/out")))
-	stop, searched := make(chan struct{}), make(chan int)
+	stop, searched := make(chan struct{}), make(chan struct{})
+	var rounds atomic.Int32
 	go func() {
-		rounds := 0
-		defer func() { searched <- rounds }()
-		for pause := time.NewTicker(20 * time.Millisecond); ; rounds++ {
+		defer close(searched)
+		for pause := time.NewTicker(20 * time.Millisecond); ; rounds.Add(1) {
 			pids := []int{s.cmd.Process.Pid}
 			for pid := range children(t, s.cmd.Process.Pid) {
 				pids = append(pids, pid)
@@ -333,10 +334,14 @@ func TestNoClearMedia(t *testing.T) {
 		}
 	}()
 	s.finish(id)
-	close(stop)
-	if rounds := <-searched; rounds < 2 {
-		t.Errorf("only %d searches while the job ran", rounds)
+	for again := 0; rounds.Load() < 2 && !t.Failed(); again++ { // a search takes longer than a job where the machine is slow
+		if again == 20 {
+			t.Fatal("jobs end before a search does")
+		}
+		s.finish(s.submit(job(settings("s3://films/in/marked.avi", "s3://films/again"))))
 	}
+	close(stop)
+	<-searched
 	// What came of it is known now: neither does that stand anywhere.
 	dir := s.download("films", "out/")
 	outputs := 0

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -140,6 +141,15 @@ func (s *server) noSecrets(texts map[string]string) {
 		}
 	}
 	texts["the log"] = s.log.String()
+	if _, err := os.Stat(filepath.Join(s.data, "darkroom.db")); err == nil && s.cmd == nil {
+		var trail strings.Builder
+		for _, r := range s.auditRecords() {
+			if text, err := json.Marshal(r); err == nil {
+				trail.Write(text)
+			}
+		}
+		texts["the audit trail"] = trail.String()
+	}
 	s.secrets.mu.Lock()
 	defer s.secrets.mu.Unlock()
 	for _, f := range (searched{s.data, texts}).find(s.t, s.secrets.all) {

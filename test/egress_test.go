@@ -28,7 +28,13 @@ import (
 )
 
 // trail stops the server and returns what its audit trail says of connections, the oldest first.
-func (s *server) trail() []audit.Record {
+func (s *server) trail() []audit.ServiceEvent {
+	s.t.Helper()
+	return slices.DeleteFunc(s.serviceEvents(), func(e audit.ServiceEvent) bool { return e.Dial == nil })
+}
+
+// serviceEvents stops the server and returns what its audit trail says that Darkroom did, the oldest first.
+func (s *server) serviceEvents() []audit.ServiceEvent {
 	s.t.Helper()
 	s.stop()
 	records, err := sqlite.Open(filepath.Join(s.data, "darkroom.db"))
@@ -36,13 +42,21 @@ func (s *server) trail() []audit.Record {
 		s.t.Fatal(err)
 	}
 	defer func() { _ = records.Close() }()
-	all, err := records.Trail(s.t.Context(), 1_000_000)
+	all, err := records.Concluded(s.t.Context(), "", 0, 1_000_000)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	all = slices.DeleteFunc(all, func(r audit.Record) bool { return r.Dial == nil })
-	slices.Reverse(all)
-	return all
+	var out []audit.ServiceEvent
+	for _, entry := range all {
+		r, err := entry.Decode()
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if e, ok := r.Event(); ok {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // TestEgress reads an input by a redirect, changes the policy while others wait, and finds every connection in the audit trail.
@@ -114,7 +128,7 @@ func TestEgress(t *testing.T) {
 	}
 	fails(waits, 3457, disallowed)
 
-	found := map[string][]audit.Record{} // by job
+	found := map[string][]audit.ServiceEvent{} // by job
 	for _, r := range s.trail() {
 		if r.Service != "egress" || r.Principal != role || r.Dial.Purpose != "input" || len(r.Resources) != 1 {
 			t.Fatalf("a connection of nobody: %+v %+v", r, r.Dial)

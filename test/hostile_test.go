@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"darkroom/internal/audit"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert"
 	"github.com/aws/aws-sdk-go-v2/service/mediaconvert/types"
@@ -307,6 +309,27 @@ func TestStrangers(t *testing.T) {
 			t.Errorf("%s: %d", path, resp.StatusCode)
 		}
 	}
+	// Each is recorded: the first by itself, the others together.
+	s.stop()
+	own, together := 0, 0
+	for _, r := range s.auditRecords() {
+		switch {
+		case r.EventType == audit.APICall && r.UserIdentity.ARN == "" && r.ErrorCode != "":
+			own++
+			if r.RecipientAccountID != account || r.SourceIPAddress != "127.0.0.1" || r.RequestID == "" || r.ErrorCode == "InternalFailure" || strings.HasPrefix(r.EventSource, ".") {
+				t.Errorf("%+v", r)
+			}
+		case r.EventName == "StrangersRefused":
+			var sum audit.Refusals
+			if err := json.Unmarshal(r.AdditionalEventData["refused"], &sum); err != nil || sum.BySource["127.0.0.1"] != sum.Count {
+				t.Errorf("%s: %v", r.AdditionalEventData["refused"], err)
+			}
+			together += sum.Count
+		}
+	}
+	if all := 7 * 4 * 3; own < audit.StrangersEachMinute || own+together != all {
+		t.Errorf("%d refusals have their own records and %d are summed up, of %d", own, together, all)
+	}
 }
 
 // TestNothingShown: no secret stands in the server's log, its processes' arguments or their environments.
@@ -325,7 +348,12 @@ func TestNothingShown(t *testing.T) {
 	s.upload("films", "in/clip.mp4", clip(t, 12))
 	id := s.submit(job(settings("s3://films/in/clip.mp4", "s3://films/out")))
 	s.until(id, phase(types.JobPhaseTranscoding))
-	pids := children(t, s.cmd.Process.Pid)
+	// Between the programs that a job starts one after another the worker is alone.
+	var pids map[int]string
+	s.until(id, func(j *types.Job) bool {
+		pids = children(t, s.cmd.Process.Pid)
+		return len(pids) >= 2 || final(j)
+	})
 	if len(pids) < 2 {
 		t.Errorf("only %d processes", len(pids))
 	}

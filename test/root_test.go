@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -167,7 +168,7 @@ func TestRootOfTrust(t *testing.T) {
 		t.Errorf("the former root key is left: %v", err)
 	}
 	status("passphrase", "pbkdf2-hmac-sha256")
-	if out := darkroom(t, "doctor", "--data", s.data); !strings.Contains(out, "kind                 passphrase") || strings.Contains(out, "WARNING") {
+	if out := darkroom(t, "doctor", "--data", s.data); !strings.Contains(out, "kind                 passphrase") || strings.Contains(out, "WARNING: root.key") || !regexp.MustCompile(`root\.outside +ok`).MatchString(out) {
 		t.Errorf("doctor: %s", out)
 	}
 	s.stop()

@@ -100,7 +100,7 @@ func TestAtRest(t *testing.T) {
 				t.Errorf("%s: %q stands in it", path, word)
 			}
 		}
-		if int64(len(b)) > size {
+		if int64(len(b)) > size && !strings.HasPrefix(filepath.Base(path), "darkroom.db") {
 			largest, size = path, int64(len(b))
 		}
 		return nil

@@ -5,6 +5,7 @@ package test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -128,6 +129,7 @@ func absent(t *testing.T, what string) {
 type server struct {
 	t    *testing.T
 	bin  string // the program
+	verb string // its command; empty is serve
 	data string
 	args []string
 	url  string
@@ -194,7 +196,7 @@ func (s *server) start() {
 	if s.log == nil {
 		s.log = &lockedBuffer{} // also what an earlier run of it has logged
 	}
-	line := append(append(slices.Clone(s.wrap), s.bin, "serve", "--data", s.data, "--listen", "127.0.0.1:0"), s.args...)
+	line := append(append(slices.Clone(s.wrap), s.bin, cmp.Or(s.verb, "serve"), "--data", s.data, "--listen", "127.0.0.1:0"), s.args...)
 	s.cmd = exec.Command(line[0], line[1:]...)
 	s.cmd.Stderr = s.log
 	out, err := s.cmd.StdoutPipe()

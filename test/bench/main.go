@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -22,6 +23,7 @@ type bench struct {
 	dir    string
 	binary string
 	gw     string // versitygw
+	shaka  string // shaka-packager
 	rounds int
 	quick  bool
 }
@@ -30,6 +32,7 @@ func main() {
 	var b bench
 	flag.StringVar(&b.binary, "binary", "bin/darkroom", "the darkroom to measure")
 	flag.StringVar(&b.gw, "versitygw", "bin/tools/versitygw", "the S3 server to measure against")
+	flag.StringVar(&b.shaka, "packager", "test/packager/node_modules/shaka-packager/bin/packager-linux-"+map[string]string{"amd64": "x64", "arm64": "arm64"}[runtime.GOARCH], "the packager to measure against")
 	flag.IntVar(&b.rounds, "rounds", 3, "how often each is run")
 	flag.BoolVar(&b.quick, "quick", false, "small inputs: to see that the bench works")
 	only := flag.String("only", "", "names of measurements, with commas; empty is all")
@@ -49,6 +52,9 @@ func (b *bench) run(only string) (err error) {
 		return err
 	}
 	if b.gw, err = filepath.Abs(b.gw); err != nil {
+		return err
+	}
+	if b.shaka, err = filepath.Abs(b.shaka); err != nil {
 		return err
 	}
 	if b.dir, err = os.MkdirTemp("", "darkroom-bench-"); err != nil {
@@ -71,6 +77,11 @@ func (b *bench) run(only string) (err error) {
 		{"decisions", b.decisions},
 		{"entry", b.entry},
 		{"kms", b.dataKeys},
+		{"audit", b.audit},
+		{"package", b.packaging},
+		{"trail", b.trail},
+		{"verify", b.verify},
+		{"events", b.events},
 	} {
 		if only != "" && !slices.Contains(strings.Split(only, ","), m.name) {
 			continue

@@ -43,13 +43,14 @@ type server struct {
 	logged   chan struct{}        // told at each
 }
 
-func (b *bench) serve() (*server, error) {
+// serve starts a server, with more arguments than it has anyway.
+func (b *bench) serve(more ...string) (*server, error) {
 	data, err := os.MkdirTemp(b.dir, "data-")
 	if err != nil {
 		return nil, err
 	}
 	s := &server{data: data, encoders: map[string]time.Time{}, logged: make(chan struct{}, 1)}
-	s.cmd = exec.Command(b.binary, "serve", "--data", data, "--listen", "127.0.0.1:0", "--worker-concurrency", "1")
+	s.cmd = exec.Command(b.binary, append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0", "--worker-concurrency", "1"}, more...)...)
 	out, err := s.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
