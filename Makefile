@@ -7,8 +7,13 @@ VAULT_VERSION := v1.13.0
 GOFUMPT_VERSION := v0.12.0
 STATICCHECK_VERSION := v0.8.2
 HLSJS_VERSION := 1.7.4
+SHAKA_VERSION := 5.2.12
+PACKAGER_VERSION := 3.4.2
 PLAYWRIGHT_VERSION := 1.64.1
 NODE_SDK_VERSION := 3.1169.0
+NATS_VERSION := v2.15.2
+FAUXQS_VERSION := 2.4.1
+FAUXQS_NODE_VERSION := 22.23.3
 
 .PHONY: help
 help: ## list the targets
@@ -18,17 +23,31 @@ help: ## list the targets
 build: ## build bin/darkroom, one static binary; FIPS=1 builds it with Go's certified cryptographic module
 	CGO_ENABLED=0 $(if $(FIPS),GOFIPS140=certified) $(GO) build -trimpath -o $(or $(OUT),bin/darkroom) ./cmd/darkroom
 
+# The builds of the players that the page of the key server uses are npm packages of others: they are fetched, not kept here. The server takes these very files alone.
+PLAYER := bin/player/.installed-$(HLSJS_VERSION)-$(SHAKA_VERSION)
+
+.PHONY: player
+player: $(PLAYER) ## install hls.js and Shaka Player into bin/player, for the page /player/ of the key server
+
+$(PLAYER):
+	@scripts/deps.sh node
+	@echo "installing hls.js $(HLSJS_VERSION) and Shaka Player $(SHAKA_VERSION), the players of the key server's page (Apache License 2.0)"
+	@mkdir -p bin/player $(TOOLS)/player && cd $(TOOLS)/player && npm install --no-save --no-package-lock --no-audit --no-fund --silent hls.js@$(HLSJS_VERSION) shaka-player@$(SHAKA_VERSION)
+	@cp $(TOOLS)/player/node_modules/hls.js/dist/hls.min.js $(TOOLS)/player/node_modules/shaka-player/dist/shaka-player.compiled.js bin/player/
+	@cp $(TOOLS)/player/node_modules/hls.js/LICENSE bin/player/LICENSE.hls.js && cp $(TOOLS)/player/node_modules/shaka-player/LICENSE bin/player/LICENSE.shaka-player
+	@touch $@
+
 .PHONY: deps-demo
 deps-demo:
 	@scripts/deps.sh ffmpeg aws curl openssl
 
 .PHONY: demo
-demo: deps-demo build ## run the main job on a fresh server, from s3:// to s3://, and check what comes out
+demo: deps-demo build player ## run the main job on a fresh server, from s3:// to s3://, and check what comes out
 	@scripts/demo.sh
 
 .PHONY: deps-test
-deps-test: $(TOOLS)/versitygw-$(VERSITYGW_VERSION) $(TOOLS)/vault-$(VAULT_VERSION) test/browser/node_modules/.installed-$(HLSJS_VERSION)-$(PLAYWRIGHT_VERSION) test/node/node_modules/.installed-$(NODE_SDK_VERSION)
-	@scripts/deps.sh ffmpeg aws2 curl openssl boto3 cryptography gcc chromium node
+deps-test: $(PLAYER) $(TOOLS)/nats-server-$(NATS_VERSION) $(TOOLS)/fauxqs/.installed-$(FAUXQS_VERSION)-$(FAUXQS_NODE_VERSION) $(TOOLS)/versitygw-$(VERSITYGW_VERSION) $(TOOLS)/vault-$(VAULT_VERSION) test/browser/node_modules/.installed-$(HLSJS_VERSION)-$(SHAKA_VERSION)-$(PLAYWRIGHT_VERSION) test/packager/node_modules/.installed-$(PACKAGER_VERSION) test/node/node_modules/.installed-$(NODE_SDK_VERSION)
+	@scripts/deps.sh ffmpeg aws2 curl openssl boto3 cryptography gcc chromium node poppler prometheus
 
 $(TOOLS)/versitygw-$(VERSITYGW_VERSION):
 	@echo "installing versitygw $(VERSITYGW_VERSION), the S3 server that the object store's client is tested against"
@@ -39,10 +58,28 @@ $(TOOLS)/vault-$(VAULT_VERSION): test/vault/main.go test/vault/go.mod test/vault
 	@echo "building the core of HashiCorp Vault $(VAULT_VERSION), the transit engine that the root of trust is tested against; this takes some minutes, once"
 	@mkdir -p $(TOOLS) && cd test/vault && CGO_ENABLED=0 GOFLAGS=-mod=readonly $(GO) build -trimpath -ldflags='-s -w' -o $@ .
 
-test/browser/node_modules/.installed-$(HLSJS_VERSION)-$(PLAYWRIGHT_VERSION):
+$(TOOLS)/nats-server-$(NATS_VERSION):
+	@echo "installing nats-server $(NATS_VERSION), the NATS that events are sent to in tests"
+	@mkdir -p $(TOOLS) && cd / && GOBIN=$(TOOLS) GOFLAGS=-mod=mod $(GO) install github.com/nats-io/nats-server/v2@$(NATS_VERSION)
+	@touch $@
+
+# The emulator needs a newer Node.js than Debian 12 has: the package of npm that ships its binary is installed beside it.
+$(TOOLS)/fauxqs/.installed-$(FAUXQS_VERSION)-$(FAUXQS_NODE_VERSION):
 	@scripts/deps.sh node
-	@echo "installing hls.js $(HLSJS_VERSION) and playwright-core $(PLAYWRIGHT_VERSION), the player and its driver"
-	@cd test/browser && npm install --no-save --no-package-lock --no-audit --no-fund --silent hls.js@$(HLSJS_VERSION) playwright-core@$(PLAYWRIGHT_VERSION)
+	@echo "installing fauxqs $(FAUXQS_VERSION), the emulator of SQS and SNS that events are sent to in tests, and Node.js $(FAUXQS_NODE_VERSION) for it"
+	@mkdir -p $(TOOLS)/fauxqs && cd $(TOOLS)/fauxqs && arch=$$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/') && npm install --no-save --no-package-lock --no-audit --no-fund --silent fauxqs@$(FAUXQS_VERSION) node-linux-$$arch@$(FAUXQS_NODE_VERSION) && ln -sf node_modules/node-linux-$$arch/bin/node node
+	@touch $@
+
+test/browser/node_modules/.installed-$(HLSJS_VERSION)-$(SHAKA_VERSION)-$(PLAYWRIGHT_VERSION):
+	@scripts/deps.sh node
+	@echo "installing hls.js $(HLSJS_VERSION) and Shaka Player $(SHAKA_VERSION), the players, and playwright-core $(PLAYWRIGHT_VERSION), their driver"
+	@cd test/browser && npm install --no-save --no-package-lock --no-audit --no-fund --silent hls.js@$(HLSJS_VERSION) shaka-player@$(SHAKA_VERSION) playwright-core@$(PLAYWRIGHT_VERSION)
+	@touch $@
+
+test/packager/node_modules/.installed-$(PACKAGER_VERSION):
+	@scripts/deps.sh node
+	@echo "installing shaka-packager $(PACKAGER_VERSION), the packager that the tests decrypt and compare with"
+	@mkdir -p test/packager && cd test/packager && npm install --no-save --no-package-lock --no-audit --no-fund --silent shaka-packager@$(PACKAGER_VERSION)
 	@touch $@
 
 test/node/node_modules/.installed-$(NODE_SDK_VERSION):
@@ -53,7 +90,7 @@ test/node/node_modules/.installed-$(NODE_SDK_VERSION):
 
 .PHONY: test
 test: deps-test build ## run all tests, with the race detector; installs what it needs
-	VERSITYGW=$(TOOLS)/versitygw VAULT=$(TOOLS)/vault-$(VAULT_VERSION) $(GO) test -race -timeout 30m ./...
+	VERSITYGW=$(TOOLS)/versitygw VAULT=$(TOOLS)/vault-$(VAULT_VERSION) scripts/test.sh $(GO) test -race -timeout 60m ./...
 
 .PHONY: check
 check: ## vet, gofumpt, staticcheck, module files, coverage of what decides security; the import rules are a test
@@ -68,7 +105,7 @@ fuzz: ## run every fuzz target for FUZZTIME (default 30s)
 	@scripts/fuzz.sh $(or $(FUZZTIME),30s)
 
 .PHONY: bench
-bench: deps-demo build $(TOOLS)/versitygw-$(VERSITYGW_VERSION) ## measure against a named peer in the same run
+bench: deps-demo build $(TOOLS)/versitygw-$(VERSITYGW_VERSION) test/packager/node_modules/.installed-$(PACKAGER_VERSION) ## measure against a named peer in the same run
 	$(GO) run ./test/bench
 
 .PHONY: clean

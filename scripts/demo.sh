@@ -13,7 +13,7 @@ trap cleanup EXIT
 step() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 
 step "1. start the server on an empty directory"
-bin/darkroom serve --data "$work/data" --listen 127.0.0.1:0 >"$work/out" 2>"$work/log" &
+bin/darkroom serve --data "$work/data" --listen 127.0.0.1:0 --keyserver >"$work/out" 2>"$work/log" &
 server=$!
 for _ in $(seq 300); do
 	grep -q 'listening on' "$work/out" && break
@@ -84,10 +84,16 @@ echo "$status"
 step "7. a film that is encrypted before it is uploaded, and an output under a key of the key service (docs/examples/encryption)"
 AWS_PROFILE=admin docs/examples/encryption/walk-through.sh "$film" | sed 's/^/  /'
 
-step "8. what came out"
+step "8. a CMAF package encrypted with keys over SPEKE v2 from the key server in the box (docs/examples/drm)"
+AWS_PROFILE=admin docs/examples/drm/walk-through.sh | sed 's/^/  /'
+address=$(AWS_PROFILE=admin bin/darkroom play --data "$work/data" s3://films/out/drm/bunny.mpd 2>"$work/said")
+sed 's/^/  /' "$work/said"
+printf '  %s…\n' "${address:0:72}"
+
+step "9. what came out"
 aws s3 ls --recursive --human-readable s3://films/out/
 
-step "9. does it play?"
+step "10. does it play, and does it keep the rules?"
 aws s3 cp --no-progress --quiet --recursive s3://films/out/ "$work/got/"
 check() { # check FILE: decode all of it
 	ffmpeg -v error -xerror -i "$1" -f null - </dev/null
@@ -98,17 +104,28 @@ check "$work/got/encrypted/film.mp4"
 for m in "$work"/got/look/*.mp4; do check "$m"; done
 for m in "$work"/got/hls/bunny_*.m3u8; do check "$m"; done
 check "$work/got/thumbs/bunny.0000000.jpg"
+for p in hls drm; do printf '  %-28s ' "$p"; bin/darkroom validate "$work/got/$p"; done
+cat "$work"/got/drm/bunny_360init.cmfv "$work"/got/drm/bunny_360_*.cmfv >"$work/drm.mp4"
+if ffmpeg -v error -xerror -i "$work/drm.mp4" -f null - 2>/dev/null </dev/null; then echo "the encrypted package plays without a key" >&2; exit 1; fi
 python3 - "$work/got/mp4/bunny.mp4" <<'P' 2>/dev/null || :
 import sys
 b = open(sys.argv[1], 'rb').read()
 print('  bunny.mp4 begins to play at once: the index stands before the media' if b.find(b'moov') < b.find(b'mdat') else '  the index is behind the media')
 P
 
+step "11. the proof: who was refused, and a report for an assessor with its evidence, signed"
+bin/darkroom audit query --data "$work/data" --outcome denied --principal arn:aws:iam::000000000000:user/submitter --limit 3 | sed 's/^/  /'
+bin/darkroom comply --data "$work/data" --framework mpa --format pdf --out "$work/mpa.pdf" --evidence "$work/evidence.tar.gz" 2>&1 | sed 's/^/  /'
+bin/darkroom comply verify "$work/evidence.tar.gz" --data "$work/data" 2>&1 | sed 's/^/  /'
+[ "$(head -c 5 "$work/mpa.pdf")" = %PDF- ] || exit 1
+
 step "Go on by hand"
 cat <<'TEXT'
-  bin/darkroom serve --data ./darkroom-data &
+  bin/darkroom serve --data ./darkroom-data --keyserver &
   eval "$(bin/darkroom env --data ./darkroom-data)"
   aws s3 mb s3://films && aws s3 cp FILM.mp4 s3://films/in/bunny.mp4
   aws mediaconvert create-job --cli-input-json file://docs/examples/first-job.json
   aws mediaconvert list-jobs
+  AWS_PROFILE=admin docs/examples/drm/walk-through.sh
+  bin/darkroom play --data ./darkroom-data s3://films/out/drm/bunny.mpd     # an address: open it in a browser that trusts ./darkroom-data/tls/ca.pem
 TEXT

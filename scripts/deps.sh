@@ -11,6 +11,7 @@ need() { # need PACKAGES CHECK...: PACKAGES when CHECK fails
 cli2() { local p; for p in aws /usr/bin/aws; do case "$("$p" --version 2>&1)" in aws-cli/2.*) return ;; esac; done; return 1; }
 for tool in "$@"; do
 	case $tool in
+	poppler) need poppler-utils command -v pdftotext ;; # reads the PDF of a report
 	ffmpeg) need ffmpeg command -v ffmpeg ;;
 	aws) need awscli command -v aws ;;
 	aws2) need awscli cli2 ;; # the tests want version 2, wherever it stands, beside whatever the PATH finds first
@@ -21,6 +22,7 @@ for tool in "$@"; do
 	gcc) need "gcc libc6-dev" command -v gcc ;;
 	chromium) need chromium command -v chromium ;;
 	node) need "nodejs npm" command -v npm ;;
+	prometheus) need prometheus command -v promtool ;; # promtool is in the same package
 	*) echo "deps.sh: unknown tool $tool" >&2 && exit 2 ;;
 	esac
 done
