@@ -264,7 +264,11 @@ func (g *Gateway) conclude(r *http.Request, x *exchange, w *response, b *progres
 	if x.pending == nil {
 		return
 	}
-	x.pending.Change(func(out *audit.Record) { x.ended(r, out, x.err) })
+	err := x.err
+	if w.lost(r.Context(), err) { // it was answered; how much of the answer was taken is in bytesTransferredOut, as CloudTrail has it
+		err = nil
+	}
+	x.pending.Change(func(out *audit.Record) { x.ended(r, out, err) })
 	if x.pending.Sequence() == 0 { // the service has panicked before it changed anything
 		if err := g.trail.Intend(audit.With(context.WithoutCancel(r.Context()), x.pending)); err != nil {
 			g.log.ErrorContext(r.Context(), "audit", "requestId", x.id, "error", err.Error())

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"time"
@@ -73,7 +75,25 @@ func (w *response) Write(p []byte) (int, error) {
 	w.extend()
 	n, err := w.ResponseWriter.Write(p)
 	w.count += int64(n)
+	if err != nil {
+		err = &lostError{err}
+	}
 	return n, err
+}
+
+// lostError says that the peer did not take an answer that had begun.
+type lostError struct{ err error }
+
+func (e *lostError) Error() string { return e.err.Error() }
+func (e *lostError) Unwrap() error { return e.err }
+
+// lost reports whether err is no more than that the peer went away, or stood still, while an answer that granted what it asked was on its way to it.
+func (w *response) lost(ctx context.Context, err error) bool {
+	if w.status == 0 || w.status >= http.StatusBadRequest {
+		return false
+	}
+	_, ok := errors.AsType[*lostError](err)
+	return ok || errors.Is(err, context.Canceled) && ctx.Err() != nil
 }
 
 // extend gives the peer StallTimeout to take what is written next. Deadlines are those of the connection, so they are in real time; a
