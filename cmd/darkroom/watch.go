@@ -169,6 +169,7 @@ func (s *server) stranger(r audit.Record) {
 	p.Final(nil)
 	if err := s.records.Intend(audit.With(context.Background(), p)); err != nil {
 		s.log.Error("audit", "requestId", r.RequestID, "err", err)
+		s.strangers.Add(&r, time.Now())
 		s.watching.watch.Stranger(r)
 	}
 }
@@ -184,10 +185,9 @@ func (s *server) tellOfStrangers(ctx context.Context) error {
 		case <-ctx.Done():
 			over = true
 		}
-		if r, any := s.strangers.Rest(time.Now(), s.cfg.Region, s.cfg.Account); any {
-			if err := s.records.Audit(context.WithoutCancel(ctx), managed(r)); err != nil {
-				s.log.Error("requests of unknown principals could not be recorded", "err", err)
-			}
+		err := s.strangers.Tell(time.Now(), s.cfg.Region, s.cfg.Account, func(r audit.Record) error { return s.records.Audit(context.WithoutCancel(ctx), managed(r)) })
+		if err != nil {
+			s.log.Error("requests of unknown principals could not be recorded; they are told with the next", "err", err)
 		}
 		if over {
 			return nil

@@ -45,32 +45,25 @@ func (s *Strangers) Own(r *Record, now time.Time) bool {
 		s.own++
 		return true
 	}
-	if s.rest.Count == 0 {
-		s.rest = Refusals{Since: now.UTC(), ByError: map[string]int{}, ByName: map[string]int{}, BySource: map[string]int{}}
-	}
-	s.rest.Count++
-	countNamed(s.rest.ByError, r.ErrorCode)
-	countNamed(s.rest.ByName, r.EventName)
-	countNamed(s.rest.BySource, r.SourceIPAddress)
+	s.rest.add(one(r, now))
 	return false
 }
 
-func countNamed(in map[string]int, name string) {
-	name = short(cmp.Or(name, "none"))
-	if in[name] == 0 && len(in) >= mostNamed {
-		name = remaining
-	}
-	in[name]++
+// Add sums up a refusal whose own record could not be written.
+func (s *Strangers) Add(r *Record, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rest.add(one(r, now))
 }
 
-// Rest returns what was summed up since it was last asked, as the record of it; false if there is nothing.
-func (s *Strangers) Rest(now time.Time, region, account string) (Record, bool) {
+// Tell gives what was summed up since it was last told to write, as one record; nothing if there is nothing. What write fails to keep is told again.
+func (s *Strangers) Tell(now time.Time, region, account string, write func(Record) error) error {
 	s.mu.Lock()
 	rest := s.rest
 	s.rest = Refusals{}
 	s.mu.Unlock()
 	if rest.Count == 0 {
-		return Record{}, false
+		return nil
 	}
 	r := ServiceEvent{Time: now, Service: "darkroom", Action: "StrangersRefused", Outcome: Denied, Reason: "UnknownPrincipal"}.Record(region, account)
 	text, err := json.Marshal(rest)
@@ -78,5 +71,43 @@ func (s *Strangers) Rest(now time.Time, region, account string) (Record, bool) {
 		text = json.RawMessage("{}")
 	}
 	r.AdditionalEventData = map[string]json.RawMessage{"refused": text}
-	return r, true
+	if err := write(r); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.rest.add(rest)
+		return err
+	}
+	return nil
+}
+
+// one is the sum of one refusal.
+func one(r *Record, now time.Time) Refusals {
+	return Refusals{
+		Count: 1, Since: now.UTC(), ByError: map[string]int{named(r.ErrorCode): 1}, ByName: map[string]int{named(r.EventName): 1}, BySource: map[string]int{named(r.SourceIPAddress): 1},
+	}
+}
+
+func named(name string) string { return short(cmp.Or(name, "none")) }
+
+// add adds other refusals to the sum.
+func (s *Refusals) add(more Refusals) {
+	if s.Count == 0 {
+		*s = Refusals{Since: more.Since, ByError: map[string]int{}, ByName: map[string]int{}, BySource: map[string]int{}}
+	}
+	if more.Since.Before(s.Since) {
+		s.Since = more.Since
+	}
+	s.Count += more.Count
+	addNamed(s.ByError, more.ByError)
+	addNamed(s.ByName, more.ByName)
+	addNamed(s.BySource, more.BySource)
+}
+
+func addNamed(to, more map[string]int) {
+	for name, n := range more {
+		if to[name] == 0 && len(to) >= mostNamed {
+			name = remaining
+		}
+		to[name] += n
+	}
 }
