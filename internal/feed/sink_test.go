@@ -72,57 +72,8 @@ func TestFile(t *testing.T) {
 	if got := content(t, path); got != "seven\n" {
 		t.Errorf("after it was taken away: %q", got)
 	}
-	// A batch that cannot be written leaves nothing behind.
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
-	if err := f.open(); err != nil {
-		t.Fatal(err)
-	}
-	whole := f.file
-	readOnly, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.file = readOnly
-	if err := f.Send(t.Context(), lines("lost")); err == nil || strings.Contains(err.Error(), path) {
-		t.Errorf("a write that fails: %v", err)
-	}
-	_ = whole.Close()
-	send("eight")
-	if got := content(t, path); got != "seven\neight\n" {
-		t.Errorf("after a write that failed: %q", got)
-	}
 	if err := errors.Join(f.Close(), f.Close()); err != nil {
 		t.Error(err)
-	}
-}
-
-// TestCut: a line that was being written when the machine stopped is removed, and sent again whole.
-func TestCut(t *testing.T) {
-	t.Parallel()
-	long := strings.Repeat("x", tail+10)
-	for name, c := range map[string]struct{ before, want string }{
-		"nothing":         {"", "next\n"},
-		"whole":           {"one\n", "one\nnext\n"},
-		"cut":             {"one\ntw", "one\nnext\n"},
-		"nothing but cut": {"tw", "next\n"},
-		"long":            {"one\n" + long, "one\nnext\n"},
-		"long and alone":  {long, "next\n"},
-		"long and whole":  {long + "\n", long + "\nnext\n"},
-	} {
-		path := filepath.Join(t.TempDir(), "f")
-		if err := os.WriteFile(path, []byte(c.before), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		f := NewFile(path, 1<<30, 1)
-		if err := f.Send(t.Context(), lines("next")); err != nil {
-			t.Fatal(err)
-		}
-		if got := content(t, path); got != c.want {
-			t.Errorf("%s: %d bytes, want %d", name, len(got), len(c.want))
-		}
-		_ = f.Close()
 	}
 }
 
@@ -131,9 +82,10 @@ func TestFileRefused(t *testing.T) {
 	dir := t.TempDir()
 	target := filepath.Join(dir, "target")
 	for name, prepare := range map[string]func(path string) error{
-		"a link":      func(path string) error { return os.Symlink(target, path) },
-		"a directory": func(path string) error { return os.Mkdir(path, 0o700) },
-		"a pipe":      func(path string) error { return syscall.Mkfifo(path, 0o600) },
+		"a link":                  func(path string) error { return os.Symlink(target, path) },
+		"a directory":             func(path string) error { return os.Mkdir(path, 0o700) },
+		"a file that others read": func(path string) error { return os.WriteFile(path, nil, 0o640) },
+		"a pipe":                  func(path string) error { return syscall.Mkfifo(path, 0o600) },
 		"below a file": func(path string) error {
 			return os.WriteFile(filepath.Dir(path), nil, 0o600)
 		},

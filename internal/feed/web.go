@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"strconv"
 	"time"
@@ -72,4 +73,12 @@ func (w *Web) Send(ctx context.Context, lines [][]byte) error {
 func (w *Web) Close() error {
 	w.client.CloseIdleConnections()
 	return nil
+}
+
+// reason leaves out the path of an error.
+func reason(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
 }
