@@ -27,6 +27,7 @@ import (
 	"darkroom/internal/root"
 	"darkroom/internal/secret"
 	"darkroom/internal/siem"
+	"darkroom/internal/timestamp"
 	"darkroom/internal/watch"
 )
 
@@ -214,7 +215,7 @@ func openAnchor(cfg config.Config, door *egress.Door, stores func(account string
 			if err != nil {
 				return err
 			}
-			_, err = store.Put(ctx, bucket, key, bytes.NewReader(body), blob.PutOptions{Size: int64(len(body)), Metadata: blob.Metadata{ContentType: "application/timestamp-reply"}})
+			_, err = store.Put(ctx, bucket, key, bytes.NewReader(body), blob.PutOptions{Size: int64(len(body)), Metadata: blob.Metadata{ContentType: timestamp.ReplyType}})
 			return err
 		}
 	}

@@ -26,10 +26,9 @@ var (
 const (
 	schemeVersion     = 0x00010000 // ISO/IEC 23001-7 4.1
 	piffSchemeVersion = 0x00010001 // PIFF 1.1
-	// SencDataOffset is where in a senc box the description of the first sample stands, and PIFFSencDataOffset where in its uuid form.
-	SencDataOffset     = 8 + 4 + 4
-	PIFFSencDataOffset = SencDataOffset + 16
-	sencSubsamples     = 2 // flag UseSubSampleEncryption
+	// SencDataOffset is where in a senc box the description of the first sample stands.
+	SencDataOffset = 8 + 4 + 4
+	sencSubsamples = 2 // flag UseSubSampleEncryption
 )
 
 // openBox starts a box whose size closeBox writes.
@@ -128,14 +127,6 @@ func (i *Infos) AppendPIFFSenc(dst []byte) []byte {
 	return closeBox(i.appendSamples(dst), at)
 }
 
-// SencSize returns the size of the senc box that AppendSenc appends; its uuid form is 16 bytes longer.
-func (i *Infos) SencSize() int {
-	if i.subsampled {
-		return SencDataOffset + len(i.ends)*i.size(0) + subsampleSize*len(i.subsamples)
-	}
-	return SencDataOffset + len(i.ends)*i.size(0)
-}
-
 func (i *Infos) sencFlags() uint32 {
 	if i.subsampled {
 		return sencSubsamples
@@ -183,9 +174,6 @@ func (i *Infos) AppendSaiz(dst []byte) []byte {
 	}
 	return closeBox(dst, at)
 }
-
-// SaizSize returns the size of the saiz box that AppendSaiz appends.
-func (i *Infos) SaizSize() int { return len(i.AppendSaiz(nil)) }
 
 // SaioSize is the size of the saio box that AppendSaio appends.
 const SaioSize = 8 + 4 + 4 + 4

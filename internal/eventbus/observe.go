@@ -17,11 +17,8 @@ const (
 	OutcomeDeadLetter Outcome = "dead_letter" // given up, and gone to the dead letters
 )
 
-// The types of target that are not named by the service of an ARN.
-const (
-	typeAPIDestination = "api-destination"
-	typeDeadLetters    = "dead-letters"
-)
+// typeDeadLetters is the type of a target that is not named by the service of an ARN.
+const typeDeadLetters = "dead-letters"
 
 // typeOf is the type of the target with an ARN: sqs, sns, api-destination, target.
 func typeOf(name string) string {

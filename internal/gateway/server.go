@@ -33,15 +33,7 @@ func NewServer(h http.Handler, t *tls.Config, log *slog.Logger) *http.Server {
 // cuts off the rest. A nil tls configuration means plain HTTP, which CheckInsecure must have allowed.
 func (g *Gateway) Run(ctx context.Context, l net.Listener, t *tls.Config, drain time.Duration) error {
 	srv := NewServer(g.Handler(), t, g.log)
-	return g.run(ctx, srv, netutil.LimitListener(l, MaxConnections), drain)
-}
-
-// RunInternal serves requests of our own worker on l, which must be reachable by nobody else, until ctx ends.
-func (g *Gateway) RunInternal(ctx context.Context, l net.Listener, drain time.Duration) error {
-	return g.run(ctx, NewServer(g.InternalHandler(), nil, g.log), l, drain)
-}
-
-func (g *Gateway) run(ctx context.Context, srv *http.Server, l net.Listener, drain time.Duration) error {
+	l = netutil.LimitListener(l, MaxConnections)
 	served := make(chan error, 1)
 	go func() {
 		if srv.TLSConfig != nil {

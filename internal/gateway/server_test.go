@@ -186,25 +186,27 @@ func TestDrainEnds(t *testing.T) {
 	}
 }
 
-func TestRunInternal(t *testing.T) {
+func TestInternalHandler(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, nil)
+	server := httptest.NewServer(newBench(t, nil).InternalHandler())
+	t.Cleanup(server.Close)
+	answer, body := do(t, server.Client(), call{body: "x"}.request(t, server.URL))
+	if answer.StatusCode != 200 || body != "x" || answer.Header.Get("X-Seen-Origin") != "internal=true secure=true ip=" {
+		t.Errorf("got %d %q %q", answer.StatusCode, body, answer.Header.Get("X-Seen-Origin"))
+	}
+}
+
+// TestRunClosed: a listener that is closed is an error.
+func TestRunClosed(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- b.RunInternal(ctx, l, time.Second) }()
-	answer, body := do(t, http.DefaultClient, call{body: "x"}.request(t, "http://"+l.Addr().String()))
-	if answer.StatusCode != 200 || body != "x" || answer.Header.Get("X-Seen-Origin") != "internal=true secure=true ip=" {
-		t.Errorf("got %d %q %q", answer.StatusCode, body, answer.Header.Get("X-Seen-Origin"))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
 	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	if err := b.RunInternal(context.Background(), l, 0); err == nil {
+	if err := newBench(t, nil).Run(context.Background(), l, nil, 0); err == nil {
 		t.Error("a closed listener served")
 	}
 }

@@ -84,7 +84,6 @@ func (h *Hold) Check() error {
 type Set struct {
 	// buckets has the prefixes of each bucket, and which lengths they have: a key is looked up by each of its beginnings of those lengths.
 	buckets map[string]*prefixes
-	records int
 	all     []Hold
 }
 
@@ -98,8 +97,6 @@ func NewSet(holds []Hold) *Set {
 	s := &Set{buckets: make(map[string]*prefixes), all: holds}
 	for _, h := range holds {
 		switch h.On {
-		case Records:
-			s.records++
 		case Objects:
 			p := s.buckets[h.Bucket()]
 			if p == nil {
@@ -140,9 +137,6 @@ func (s *Set) Object(bucket, key string) (Hold, bool) {
 	}
 	return Hold{}, false
 }
-
-// Bucket returns a hold that keeps something of a bucket, if there is one.
-func (s *Set) Bucket(bucket string) (Hold, bool) { return s.Under(bucket, "") }
 
 // Under returns a hold that keeps something that begins with a prefix, or could: one on it, on what is below it, or on what it is below.
 func (s *Set) Under(bucket, prefix string) (Hold, bool) {

@@ -44,9 +44,6 @@ const (
 	Deterministic Mode = "deterministic"
 )
 
-// Modes are all of them.
-var Modes = []string{string(Random), string(Deterministic)}
-
 // Sealer is the key service as the key server asks for it: for the caller whose request is being carried out, who stands in the context. What is sealed opens with
 // the same pairs alone.
 type Sealer interface {

@@ -32,7 +32,7 @@ const (
 
 const createBackup = "CreateBackup"
 
-// Options are what the API works with. All but Backup are needed.
+// Options are what the API works with. All are needed.
 type Options struct {
 	Account string // the main one
 	Region  string

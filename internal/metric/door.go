@@ -61,15 +61,7 @@ func (s *Set) Spans(outcome string, n int) {
 	s.counter("darkroom_spans_total", outcome).Add(float64(n))
 }
 
-// What becomes of an attempt to deliver an event.
-const (
-	Delivered  = "delivered"
-	Failed     = "failed"  // to be tried again
-	Refused    = "refused" // by the target, for good
-	DeadLetter = "dead_letter"
-)
-
-// EventDelivered counts an attempt to deliver an event to a type of target.
+// EventDelivered counts an attempt to deliver an event to a type of target, by its eventbus.Outcome.
 func (s *Set) EventDelivered(target, outcome string) {
 	s.counter("darkroom_event_deliveries_total", s.targets.of(target), outcome).Inc()
 }

@@ -93,7 +93,7 @@ func full(t *testing.T) *Set {
 	s.WorkerUp(true)
 	s.WorkerRestarted()
 	s.Spans(SpansDropped, 4)
-	s.EventDelivered("webhook", Delivered)
+	s.EventDelivered("webhook", "delivered")
 	return s
 }
 
@@ -253,7 +253,7 @@ func TestBounded(t *testing.T) {
 		s.Requested(e)
 		s.Requested(e)
 		s.Submitted(&job.Job{Queue: fmt.Sprintf("%s%d", queue, i)})
-		s.EventDelivered(fmt.Sprintf("target%d", i), Failed)
+		s.EventDelivered(fmt.Sprintf("target%d", i), "failed")
 	}
 	s.Requested(gateway.Exchange{Status: 99999})
 	s.Requested(gateway.Exchange{Status: -1, Took: -1, BytesIn: -1, BytesOut: -1})

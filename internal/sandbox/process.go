@@ -363,9 +363,6 @@ func (p *Process) Kill() { p.end(errKilled) }
 // Done is closed when the program has ended and nothing of it is left.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
-// StderrTail is the end of what the program has written to standard error so far.
-func (p *Process) StderrTail() string { return p.stderr.String() }
-
 // InputError is the first failure of a Source, or nil. A program only sees a connection that breaks: when it fails, this is why.
 func (p *Process) InputError() error { return p.server.fault() }
 

@@ -102,9 +102,8 @@ type Store interface {
 	Resources
 	Registries
 
-	// Events returns events after a sequence number, in order. Acknowledge forgets those up to one.
+	// Events returns events after a sequence number, in order. Dispatch forgets those up to one.
 	Events(ctx context.Context, after int64, limit int) ([]Event, error)
-	Acknowledge(ctx context.Context, upTo int64) error
 
 	// EventsGrown returns a channel that is closed when the next events are appended.
 	EventsGrown() <-chan struct{}

@@ -105,8 +105,6 @@ const (
 	InvalidSelectors   Fault = "InvalidEventSelectorsException"
 	InvalidTag         Fault = "InvalidTagParameterException"
 	TooManyTags        Fault = "TagsLimitExceededException"
-	NoResource         Fault = "ResourceNotFoundException"
-	WrongType          Fault = "ResourceTypeNotSupportedException"
 	NotOffered         Fault = "UnsupportedOperationException"
 )
 

@@ -349,11 +349,3 @@ func (s *Store) Events(ctx context.Context, after int64, limit int) ([]store.Eve
 	}
 	return events, rows.Err()
 }
-
-// Acknowledge implements store.Store.
-func (s *Store) Acknowledge(ctx context.Context, upTo int64) error {
-	return s.change(ctx, func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "DELETE FROM events WHERE sequence <= ?", upTo)
-		return err
-	})
-}

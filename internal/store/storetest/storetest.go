@@ -507,9 +507,9 @@ func events(t *testing.T, s store.Store) {
 	if rest := must[[]store.Event](t)(s.Events(ctx, all[1].Sequence, 1)); len(rest) != 1 || rest[0].Status != "STATUS_UPDATE" {
 		t.Errorf("after the second: %+v", rest)
 	}
-	ok(t, s.Acknowledge(ctx, all[2].Sequence))
+	ok(t, s.Dispatch(ctx, all[2].Sequence, at(0), nil))
 	if rest := must[[]store.Event](t)(s.Events(ctx, 0, 100)); len(rest) != 1 || rest[0].Status != "COMPLETE" {
-		t.Errorf("after acknowledging: %+v", rest)
+		t.Errorf("after dispatching: %+v", rest)
 	}
 }
 
