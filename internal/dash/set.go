@@ -120,7 +120,7 @@ func (m *Manifest) mains(sets []*set) {
 
 const (
 	schemeRole      = "urn:mpeg:dash:role:2011"
-	schemePurpose   = "urn:tva:metadata:cs:AudioPurposeCS:2007" // 1: for those who see badly, 2: for those who hear badly
+	schemePurpose   = "urn:tva:metadata:cs:AudioPurposeCS:2007" // 1: for those who see badly
 	schemeTrick     = "http://dashif.org/guidelines/trickmode"
 	schemeTile      = "http://dashif.org/guidelines/thumbnail_tile"
 	schemeSwitching = "urn:mpeg:dash:adaptation-set-switching:2016"
@@ -213,7 +213,7 @@ func (s *set) describe(a *xmlAdaptationSet, sets []*set) {
 			role("forced-subtitle")
 		case s.accessible:
 			role("caption")
-			a.Accessibility = append(a.Accessibility, xmlDescriptor{schemePurpose, "2"})
+			a.Accessibility = append(a.Accessibility, xmlDescriptor{schemeRole, "caption"})
 		default:
 			role("subtitle")
 		}

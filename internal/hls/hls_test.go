@@ -192,7 +192,7 @@ func TestMultivariant(t *testing.T) {
 				{URI: "film_eng.m3u8", GroupID: "aac", Name: "English", Language: "en", Default: true, Channels: 2},
 				{URI: "film_dvs.m3u8", GroupID: "aac", Name: "English DVS", Language: "en", AutoSelect: true, Channels: 2, Characteristics: []string{hls.DescribesVideo}},
 				{URI: "film_51.m3u8", GroupID: "dolby", Name: "English 5.1", Language: "en", Default: true, Channels: 6},
-				{Type: hls.Subtitles, URI: "film_cc.m3u8", GroupID: "subs", Name: "English CC", Language: "en", AutoSelect: true, Characteristics: []string{hls.DescribesSpokenDialog, hls.DescribesMusicAndSound}},
+				{Type: hls.Subtitles, URI: "film_cc.m3u8", GroupID: "subs", Name: "English CC", Language: "en", AutoSelect: true, Characteristics: []string{hls.TranscribesSpokenDialog, hls.DescribesMusicAndSound}},
 				{Type: hls.Subtitles, URI: "film_forced.m3u8", GroupID: "subs", Name: "Forced", Language: "en", AutoSelect: true, Forced: true},
 			},
 			IFrames: []hls.IFrameStream{{URI: "film_v_I-Frame.m3u8", Bandwidth: 500_000, AverageBandwidth: 400_000, Codecs: []string{"hvc1.2.4.L120.B0"}, Width: 1920, Height: 1080, VideoRange: "PQ"}},

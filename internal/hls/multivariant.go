@@ -83,9 +83,9 @@ func (t RenditionType) String() string {
 
 // Characteristics of renditions, RFC 8216 4.3.4.1.
 const (
-	DescribesVideo         = "public.accessibility.describes-video"
-	DescribesSpokenDialog  = "public.accessibility.describes-spoken-dialog"
-	DescribesMusicAndSound = "public.accessibility.describes-music-and-sound"
+	DescribesVideo          = "public.accessibility.describes-video"
+	TranscribesSpokenDialog = "public.accessibility.transcribes-spoken-dialog"
+	DescribesMusicAndSound  = "public.accessibility.describes-music-and-sound"
 )
 
 // Rendition is an alternative track, EXT-X-MEDIA, RFC 8216 4.3.4.1. Fields that are zero are not written.

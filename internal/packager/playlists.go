@@ -60,7 +60,7 @@ func (g *streamGroup) playlists(p *plan.HLSManifest, whole *plan.Plan) (inner []
 				Type: hls.Subtitles, URI: ref, GroupID: id, Name: d.Name, Language: d.Language, Default: d.Default, AutoSelect: d.AutoSelect, Forced: d.Forced,
 			}
 			if d.Accessible {
-				rendition.Characteristics = []string{hls.DescribesSpokenDialog, hls.DescribesMusicAndSound}
+				rendition.Characteristics = []string{hls.TranscribesSpokenDialog, hls.DescribesMusicAndSound}
 			}
 			m.Renditions = append(m.Renditions, rendition)
 		case d.Video != "":

@@ -371,7 +371,7 @@ func TestTextGroups(t *testing.T) {
 	if text := m.objects["s3://b/film_c_00001.vtt"]; !bytes.Contains(text, []byte(",MPEGTS:0\n")) {
 		t.Errorf("segment %s", text)
 	}
-	if !strings.Contains(string(m.objects["s3://b/film.m3u8"]), `CHARACTERISTICS="public.accessibility.describes-spoken-dialog,public.accessibility.describes-music-and-sound",URI="film_i.m3u8"`) {
+	if !strings.Contains(string(m.objects["s3://b/film.m3u8"]), `CHARACTERISTICS="public.accessibility.transcribes-spoken-dialog,public.accessibility.describes-music-and-sound",URI="film_i.m3u8"`) {
 		t.Errorf("the multivariant playlist:\n%s", m.objects["s3://b/film.m3u8"])
 	}
 }
