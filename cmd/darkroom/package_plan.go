@@ -302,7 +302,7 @@ func (g *packageGroup) add(track int, sound []int) error {
 
 // trickPlay plans the key frames alone. In transport streams they are ranges of the segments.
 func (g *packageGroup) trickPlay(stem, extension string) *plan.IFrames {
-	f := &plan.IFrames{}
+	f := &plan.IFrames{Trick: g.fragmented()}
 	if g.kind != plan.DASH {
 		f.Playlist = g.at(stem + "_iframes.m3u8")
 	}
@@ -327,16 +327,14 @@ func transportStream(picture bool, sound int) plan.TransportStream {
 	return ts
 }
 
-// group sorts sound into groups, one for each codec, and says which pictures go with it. Sound without any picture is a variant itself.
+// group sorts sound into groups, one for each codec, and says which pictures go with it.
 func (g *packageGroup) group() {
-	codecs, pictures := map[media.Codec]bool{}, false
+	codecs := map[media.Codec]bool{}
 	for i := range g.out.Representations {
 		r := &g.out.Representations[i]
-		if r.Video != "" {
-			pictures = true
-			continue
+		if r.Video == "" {
+			codecs[g.codec(r)] = true
 		}
-		codecs[g.codec(r)] = true
 	}
 	var groups []string
 	defaulted, named := map[string]bool{}, map[string]bool{}
@@ -353,7 +351,6 @@ func (g *packageGroup) group() {
 			defaulted[r.GroupID] = false
 		}
 		defaulted[r.GroupID] = defaulted[r.GroupID] || r.Default
-		r.Variant = !pictures
 	}
 	for i := range g.out.Representations {
 		r := &g.out.Representations[i]

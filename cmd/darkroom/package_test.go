@@ -43,6 +43,9 @@ func layout(p *plan.Plan) []string {
 			}
 			if f := r.IFrames; f != nil {
 				line += fmt.Sprintf(" iframes(%s %s%s %s)", f.Playlist.Key, f.Segments.Key, f.Extension, f.Init.Key)
+				if f.Trick {
+					line += " trick"
+				}
 			}
 			if r.Video != "" && r.AudioGroup != "" {
 				line += " with " + r.AudioGroup
@@ -53,9 +56,6 @@ func layout(p *plan.Plan) []string {
 					if is {
 						line += what
 					}
-				}
-				if r.Variant {
-					line += " variant"
 				}
 			}
 			if r.Key >= 0 {
@@ -91,10 +91,10 @@ func TestPackagePlan(t *testing.T) {
 			"t0+t2+t3 hls/video_1080p/.ts hls/video_1080p.m3u8", "t1+t2+t3 hls/video_720p/.ts hls/video_720p.m3u8", "hls/master.m3u8",
 		}},
 		{"dash, a file each", ladder[1:3], packageOptions{groups: []plan.GroupKind{plan.DASH}, singleFile: true, iframes: true}, []string{
-			"t0 dash/video_720p.mp4 iframes( dash/video_720p_iframes.mp4 ) with audio", `+t1 dash/audio_en.mp4 audio "en" en default`, "dash/manifest.mpd",
+			"t0 dash/video_720p.mp4 iframes( dash/video_720p_iframes.mp4 ) trick with audio", `+t1 dash/audio_en.mp4 audio "en" en default`, "dash/manifest.mpd",
 		}},
 		{"cmaf with trick play", ladder[1:3], packageOptions{groups: []plan.GroupKind{plan.CMAF}, iframes: true}, []string{
-			"t0 cmaf/video_720p/.m4s cmaf/video_720p/init.mp4 cmaf/video_720p.m3u8 iframes(cmaf/video_720p_iframes.m3u8 cmaf/video_720p_iframes/.m4s cmaf/video_720p_iframes/init.mp4) with audio",
+			"t0 cmaf/video_720p/.m4s cmaf/video_720p/init.mp4 cmaf/video_720p.m3u8 iframes(cmaf/video_720p_iframes.m3u8 cmaf/video_720p_iframes/.m4s cmaf/video_720p_iframes/init.mp4) trick with audio",
 			`+t1 cmaf/audio_en/.m4s cmaf/audio_en/init.mp4 cmaf/audio_en.m3u8 audio "en" en default`, "cmaf/master.m3u8", "cmaf/manifest.mpd",
 		}},
 		{"mss", ladder[1:3], packageOptions{groups: []plan.GroupKind{plan.Smooth}, singleFile: true}, []string{
@@ -126,7 +126,7 @@ func TestPackagePlan(t *testing.T) {
 			},
 		},
 		{"sound alone", ladder[2:3], packageOptions{groups: []plan.GroupKind{plan.CMAF}}, []string{
-			`+t0 cmaf/audio_en/.m4s cmaf/audio_en/init.mp4 cmaf/audio_en.m3u8 audio "en" en default variant`, "cmaf/master.m3u8", "cmaf/manifest.mpd",
+			`+t0 cmaf/audio_en/.m4s cmaf/audio_en/init.mp4 cmaf/audio_en.m3u8 audio "en" en default`, "cmaf/master.m3u8", "cmaf/manifest.mpd",
 		}},
 		{
 			"a key for each class, one for all the rest",

@@ -258,8 +258,8 @@ func audioArgs(a *plan.Audio) []string {
 	} else {
 		args = append(args, "-b:a", strconv.Itoa(a.Bitrate))
 	}
-	if languageTag.MatchString(a.Language) {
-		args = append(args, "-metadata:s:a:0", "language="+a.Language)
+	if language := media.Language(a.Language); languageTag.MatchString(language) {
+		args = append(args, "-metadata:s:a:0", "language="+language)
 	}
 	return append(args, "-movflags", movFlags, "-frag_duration", strconv.Itoa(fragmentMicroseconds), "-f", "mp4")
 }

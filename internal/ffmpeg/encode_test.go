@@ -116,6 +116,25 @@ func TestNoForeignText(t *testing.T) {
 	}
 }
 
+// TestLanguages: a tag of RFC 5646 or a code in capitals (customLanguageCode) is in the file as the code of ISO 639-2/T, and what has none is not.
+func TestLanguages(t *testing.T) {
+	t.Parallel()
+	for tag, want := range map[string]string{"eng": "eng", "ENG": "eng", "en": "eng", "en-US": "eng", "ger": "deu", "": "", "x-klingon": "", "qaa; rm": ""} {
+		p := ladder()
+		p.Renditions = p.Renditions[2:3]
+		p.Renditions[0].Audio.Language = tag
+		got := ""
+		for _, a := range EncodeArgs(p, []string{"URL"}, 3) {
+			if language, ok := strings.CutPrefix(a, "language="); ok {
+				got = language
+			}
+		}
+		if got != want {
+			t.Errorf("%q becomes %q, want %q", tag, got, want)
+		}
+	}
+}
+
 func TestKeyFramesAtSegments(t *testing.T) {
 	t.Parallel()
 	// The expression is evaluated here as ffmpeg does, to see which frames it picks at 30000/1001 frames a second.

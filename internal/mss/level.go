@@ -55,7 +55,7 @@ func LevelOf(t *media.Track, bitrate int64) (Level, error) {
 		l.FourCC, l.AudioTag, l.BitsPerSample, l.CodecPrivateData = map[media.Codec]string{media.AC3: "AC-3", media.EAC3: "EC-3"}[t.Codec], tagExtensible, 16, private
 		l.SampleRate, l.Channels = t.SampleRate, t.Channels
 		if t.SampleRate > 0 {
-			l.PacketSize = int(bitrate * samplesPerSyncframe / 8 / int64(t.SampleRate)) // a syncframe
+			l.PacketSize = int(dolbyRate(t, bitrate) * samplesPerSyncframe / 8 / int64(t.SampleRate)) // a syncframe
 		}
 	case media.TTML:
 		l.FourCC = "TTML"
@@ -63,6 +63,26 @@ func LevelOf(t *media.Track, bitrate int64) (Level, error) {
 		return Level{}, fmt.Errorf("%s is not carried in Smooth Streaming", t.Codec)
 	}
 	return l, nil
+}
+
+// rates are those of AC-3 by bit_rate_code, in kbit/s (ETSI TS 102 366 table F.4.1).
+var rates = [...]int64{32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640}
+
+// dolbyRate is the rate that the configuration box of Dolby's sound states, bit/s: what is measured has the boxes around it, too. Where it states none it is what was measured.
+func dolbyRate(t *media.Track, measured int64) int64 {
+	if len(t.Config) < 3 {
+		return measured
+	}
+	var k int64
+	if t.Codec == media.EAC3 {
+		k = int64(binary.BigEndian.Uint16(t.Config) >> 3) // data_rate, 13 bits
+	} else if code := int(t.Config[1]&0x03)<<3 | int(t.Config[2]>>5); code < len(rates) {
+		k = rates[code]
+	}
+	if k == 0 {
+		return measured
+	}
+	return k * 1000
 }
 
 // extensible is what follows the WAVEFORMATEX in a WAVEFORMATEXTENSIBLE of Dolby's sound: samples of a block, channel mask, sub-format, and the content of

@@ -52,8 +52,10 @@ func (r *representation) describe(p *plan.DASHManifest, id string) (dash.Represe
 		ID: id, Kind: kindOfRepresentation(r), MIMEType: r.contentType(), Bandwidth: max(1, l.average), Language: r.plan.Language, Label: r.plan.Name,
 		Default: r.plan.Default, Described: r.plan.Described, Accessible: r.plan.Accessible, Forced: r.plan.Forced,
 	}
-	if p.MaxBandwidth {
-		d.Bandwidth = max(1, l.peak)
+	if p.MaxBandwidth && r.plan.Video != "" && !r.cutter.sparse {
+		if d.Bandwidth = int64(r.plan.MaxBitrate); d.Bandwidth == 0 {
+			d.Bandwidth = max(1, l.peak)
+		}
 	}
 	if r.plan.Format == plan.Images {
 		return r.describeImages(p, d)
@@ -165,8 +167,13 @@ func (g *streamGroup) smooth(p *plan.SmoothManifest) (client, server document, e
 		}
 		if s.Kind == media.Video {
 			s.Title, s.Language = "", ""
+			s.DisplayWidth, s.DisplayHeight = displayed(r.tracks[0])
 			if pictures >= 0 {
-				streams[pictures].Levels = append(streams[pictures].Levels, l)
+				first := &streams[pictures]
+				first.Levels = append(first.Levels, l)
+				if s.DisplayWidth*s.DisplayHeight > first.DisplayWidth*first.DisplayHeight {
+					first.DisplayWidth, first.DisplayHeight = s.DisplayWidth, s.DisplayHeight
+				}
 				continue
 			}
 			pictures = len(streams)
@@ -209,6 +216,14 @@ func distinctRates(streams []mss.Stream) {
 			seen[l.Bitrate] = true
 		}
 	}
+}
+
+// displayed is the size of a picture as it is shown: as high as it is, and as wide as its pixels make it.
+func displayed(t *media.Track) (width, height int) {
+	if sar := t.SampleAspectRatio; sar.Known() {
+		return int((int64(t.Width)*sar.Num + sar.Den/2) / sar.Den), t.Height
+	}
+	return t.Width, t.Height
 }
 
 // protectSmooth says of the presentation how it is protected: all streams have one key.

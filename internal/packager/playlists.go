@@ -23,6 +23,8 @@ func (g *streamGroup) playlists(p *plan.HLSManifest, whole *plan.Plan) (inner []
 	groups := map[string]*hls.AudioGroup{}
 	var captions []captionGroup
 	var alone []hls.Variant
+	var leaders []*representation
+	roles := rolesOf(g, p.Representations)
 	reps := make([]*representation, len(p.Representations))
 	for i, n := range p.Representations {
 		reps[i] = g.reps[n]
@@ -64,9 +66,12 @@ func (g *streamGroup) playlists(p *plan.HLSManifest, whole *plan.Plan) (inner []
 			}
 			m.Renditions = append(m.Renditions, rendition)
 		case d.Video != "":
-		case d.Variant:
-			alone = append(alone, hls.Variant{URI: ref, Bandwidth: l.peak, AverageBandwidth: l.average, Codecs: r.codecs()})
+		case roles[r] == asVariant:
+			alone = append(alone, hls.Variant{URI: ref, Bandwidth: l.peak, AverageBandwidth: l.average, Codecs: r.codecs(), NoClosedCaptions: p.NoClosedCaptions})
 		default:
+			if roles[r] == asLeader {
+				leaders = append(leaders, r)
+			}
 			if groups[d.GroupID] == nil {
 				groups[d.GroupID] = &hls.AudioGroup{ID: d.GroupID}
 			}
@@ -113,8 +118,75 @@ func (g *streamGroup) playlists(p *plan.HLSManifest, whole *plan.Plan) (inner []
 			})
 		}
 	}
+	for _, r := range leaders {
+		group := groups[r.plan.GroupID]
+		m.Variants = append(m.Variants, hls.Variant{
+			URI: hlsOptions(p.HLSOptions).reference(from, r.plan.Playlist.Key), Bandwidth: group.Bandwidth, AverageBandwidth: group.AverageBandwidth, Codecs: group.Codecs, Audio: group.ID,
+			NoClosedCaptions: p.NoClosedCaptions,
+		})
+	}
 	m.Variants = append(m.Variants, alone...)
 	return inner, document{p.Location, contentTypePlaylist, m.Encode(), p.Gzip}, nil
+}
+
+// role is what a stream of sound is in a multivariant playlist.
+type role int
+
+const (
+	asRendition role = iota // one of a group that pictures, or a leader, go with
+	asLeader                // and that by which a group without pictures is chosen
+	asVariant               // by itself
+)
+
+// rolesOf says what each stream of sound is in a playlist of some representations. Sound that no picture of the playlist goes with is a variant, or nobody would hear it.
+// Where the playlist has no pictures at all, what is asked for as alternatives, or is each in another language, stays a group: a player chooses a variant by its rate, and
+// must not choose the language by it.
+func rolesOf(g *streamGroup, of []int) map[*representation]role {
+	used, pictures := map[string]bool{}, false
+	groups := map[string][]*representation{}
+	for _, n := range of {
+		switch r := g.reps[n]; {
+		case r.plan.Video != "":
+			pictures = true
+			for id := range strings.SplitSeq(r.plan.AudioGroup, ",") {
+				used[strings.TrimSpace(id)] = true
+			}
+		case len(r.plan.Audio) > 0 && !r.plan.Variant:
+			groups[r.plan.GroupID] = append(groups[r.plan.GroupID], r)
+		}
+	}
+	roles := map[*representation]role{}
+	for _, n := range of {
+		if r := g.reps[n]; len(r.plan.Audio) > 0 && (r.plan.Variant || !used[r.plan.GroupID]) {
+			roles[r] = asVariant
+		}
+	}
+	if pictures {
+		return roles
+	}
+	for _, group := range groups {
+		if len(group) < 2 || !alternatives(group) {
+			continue
+		}
+		first := group[max(0, slices.IndexFunc(group, func(r *representation) bool { return r.plan.Default }))]
+		for _, r := range group {
+			roles[r] = asRendition
+		}
+		roles[first] = asLeader
+	}
+	return roles
+}
+
+// alternatives reports whether streams of sound are to be chosen by the listener, not by the rate of the network.
+func alternatives(group []*representation) bool {
+	languages := map[string]bool{}
+	for _, r := range group {
+		if r.plan.Alternate {
+			return true
+		}
+		languages[r.plan.Language] = true
+	}
+	return len(languages) == len(group)
 }
 
 // captionGroup is a group of captions in a multivariant playlist.

@@ -382,8 +382,11 @@ func (c *checker) keyRequest(at string, kind GroupKind, e *cipher) {
 		case r.AudioPreset == "":
 			c.missing(cp, "spekeAudioPreset")
 		default:
-			if _, err := cpix.Contract(r.VideoPreset, r.AudioPreset); err != nil {
+			switch uses, err := cpix.Contract(r.VideoPreset, r.AudioPreset); {
+			case err != nil:
 				c.bad(cp, "%v", err)
+			case kind == Smooth && len(uses) > 1:
+				c.bad(cp, "all streams of Smooth Streaming have one key, the presets %s and %s have %d; choose SHARED for both", r.VideoPreset, r.AudioPreset, len(uses))
 			}
 		}
 	}

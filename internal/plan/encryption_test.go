@@ -238,6 +238,7 @@ func TestEncryptionIsRefused(t *testing.T) {
 		{"Widevine in Smooth", streamOf(Smooth, spekeDASH(spekeID+`,"systemIds":[`+widevine+`]`, ""), avc, sound), mss + "/spekeKeyProvider/systemIds/0", false},
 		{"two keys in one transport stream", strings.Replace(streamOf(AppleHLS, toHLS+`,"encryption":{"type":"SPEKE","encryptionMethod":"SAMPLE_AES","spekeKeyProvider":{`+spekeID+`,"systemIds":[`+fairPlayID+`],`+twoKeys+`}}`, avc, sound),
 			`{"nameModifier":"_v",`, `{"nameModifier":"_v","audioDescriptions":[`+aac+`],`, 1), "/outputGroups/0/outputs/0/audioDescriptions", false},
+		{"two keys in Smooth", streamOf(Smooth, spekeDASH(spekeID+`,"systemIds":["9a04f079-9840-4286-ab92-e65be0885f95"],`+twoKeys, ""), avc, sound), mss + "/spekeKeyProvider/encryptionContractConfiguration", false},
 		{"a control character in the resource id", streamOf(DASH, spekeDASH(strings.Replace(spekeID, "film", `fi\u0007lm`, 1)+`,"systemIds":[`+widevine+`]`, ""), avc, sound), dash + "/spekeKeyProvider/resourceId", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

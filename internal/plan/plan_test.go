@@ -391,13 +391,6 @@ func TestHLSAudioGroups(t *testing.T) {
 			t.Errorf("got %q", g)
 		}
 	})
-	t.Run("sound that nobody refers to is a variant", func(t *testing.T) {
-		t.Parallel()
-		p := mustPlan(t, hlsJob(``, sound("_a", ``)), film())
-		if r := p.Streams[0].Representations[0]; !r.Variant {
-			t.Errorf("got %+v", r)
-		}
-	})
 	t.Run("names differ in a group", func(t *testing.T) {
 		t.Parallel()
 		p := mustPlan(t, hlsJob(``, fmt.Sprintf(variant, ``), sound("_a", ``), sound("_b", `"audioTrackType":"ALTERNATE_AUDIO_NOT_AUTO_SELECT"`)), film())

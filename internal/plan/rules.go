@@ -190,6 +190,7 @@ func (c *checker) output(path string, g *types.OutputGroupSettings, o *types.Out
 			c.missing(path, "nameModifier")
 		}
 		c.hlsOutput(path, o)
+		c.pids(path, o)
 	}
 	if o.VideoDescription != nil {
 		c.video(path+"/videoDescription", o.VideoDescription, kind != 0)
@@ -230,31 +231,50 @@ func (c *checker) hlsOutput(path string, o *types.Output) {
 	if strings.ContainsAny(aws.ToString(h.AudioGroupId), "\"\r\n,") {
 		c.bad(p+"/audioGroupId", "%q holds a quotation mark, a comma or a line break", *h.AudioGroupId)
 	}
-	if m := o.ContainerSettings.M3u8Settings; m != nil {
-		c.pids(path+"/containerSettings/m3u8Settings", m)
-	}
 }
 
-// pids refuses elementary streams that would share a packet identifier.
-func (c *checker) pids(path string, m *types.M3u8Settings) {
-	seen := map[int32]string{}
-	use := func(name string, pid *int32) {
-		if pid == nil {
-			return
-		}
-		if other, taken := seen[*pid]; taken {
-			c.bad(path+"/"+name, "PID %d is also that of %s", *pid, other)
-			return
-		}
-		seen[*pid] = name
+// pids refuses packets of one output that would share an identifier, those included that the job leaves to us. The clock (PCR) may be in a stream's packets.
+func (c *checker) pids(path string, o *types.Output) {
+	m := o.ContainerSettings.M3u8Settings
+	if m == nil {
+		return
 	}
-	use("pmtPid", m.PmtPid)
-	use("videoPid", m.VideoPid)
-	if m.TimedMetadata == types.TimedMetadataPassthrough {
-		use("timedMetadataPid", m.TimedMetadataPid)
+	path += "/containerSettings/m3u8Settings"
+	if m.ProgramNumber != nil && *m.ProgramNumber == 0 {
+		c.bad(path+"/programNumber", "0 is the number of the network information table (ISO/IEC 13818-1 2.4.4.5); allowed: 1 to 65535")
 	}
-	for i := range m.AudioPids {
-		use(fmt.Sprintf("audioPids/%d", i), &m.AudioPids[i])
+	type packets struct {
+		name     string
+		pid      int
+		explicit bool
+		shared   bool // with a stream
+	}
+	ts := transportStream(m, o.VideoDescription != nil, len(o.AudioDescriptions))
+	all := []packets{{name: "pmtPid", pid: ts.PMTPID, explicit: m.PmtPid != nil}}
+	if o.VideoDescription != nil {
+		all = append(all, packets{name: "videoPid", pid: ts.VideoPID, explicit: m.VideoPid != nil})
+	}
+	for i, pid := range ts.AudioPIDs {
+		all = append(all, packets{name: fmt.Sprintf("audioPids/%d", i), pid: pid, explicit: i < len(m.AudioPids)})
+	}
+	if opts := newOutputOptions(AppleHLS, o); opts.metadata {
+		all = append(all, packets{name: "timedMetadataPid", pid: opts.metadataPID, explicit: m.TimedMetadataPid != nil})
+	}
+	if m.PcrPid != nil {
+		all = append(all, packets{name: "pcrPid", pid: ts.PCRPID, explicit: true, shared: true})
+	}
+	for i, p := range all {
+		for _, q := range all[:i] {
+			if p.pid != q.pid || p.shared && (q.name == "videoPid" || strings.HasPrefix(q.name, "audioPids")) {
+				continue
+			}
+			own, other := p, q
+			if !own.explicit {
+				own, other = q, p
+			}
+			c.bad(path+"/"+own.name, "PID %d is also that of %s", own.pid, other.name)
+			break
+		}
 	}
 }
 

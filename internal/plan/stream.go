@@ -150,12 +150,14 @@ type Attributes struct {
 	Default, AutoSelect bool
 	// Forced says of captions that they are shown even to those who switched them off.
 	Forced bool
+	// MaxBitrate is the greatest rate that the pictures are encoded with, bit/s; 0 where it is not known.
+	MaxBitrate int
 	// Described says that sound describes the picture for those who do not see it.
 	Described bool
 	// Accessible says of captions that they write down all that is heard, not speech alone.
 	Accessible bool
-	// Variant says of sound that it is also a variant of its own (AUDIO_ONLY_VARIANT_STREAM).
-	Variant bool
+	// Variant says of sound that it is a variant of its own (AUDIO_ONLY_VARIANT_STREAM), Alternate that it is asked for as one of several (ALTERNATE_AUDIO_…).
+	Variant, Alternate bool
 }
 
 // IFrames is the I-frame playlist of a stream, RFC 8216 4.3.3.6, and of DASH the trick mode representation of the same pictures.
@@ -237,7 +239,7 @@ type DASHManifest struct {
 	HbbTV   bool
 	// DolbyChannels states the channel configuration in Dolby's scheme (audioChannelConfigSchemeIdUri).
 	DolbyChannels bool
-	// MaxBandwidth states the greatest rate, not the average (mpdManifestBandwidthType MAX).
+	// MaxBandwidth states of pictures the greatest rate that they are encoded with, not their average (mpdManifestBandwidthType MAX).
 	MaxBandwidth bool
 	BaseURL      string
 }

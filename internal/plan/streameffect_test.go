@@ -137,6 +137,8 @@ var streamEffects = func() map[string]effect {
 		"SpekeKeyProvider.SystemIds":                            {dashGroup, spekeDASH(spekeID+`,"systemIds":[`+widevine+`]`, ""), spekeDASH(spekeID+`,"systemIds":[`+playReadyID+`]`, "")},
 		"SpekeKeyProvider.Url":                                  {dashGroup, spekeDASH(spekeID+`,"systemIds":[`+widevine+`]`, ""), spekeDASH(strings.Replace(spekeID, "keys", "other", 1)+`,"systemIds":[`+widevine+`]`, "")},
 
+		"CmafGroupSettings.PtsOffsetHandlingForBFrames":      {cmafGroup, to + `,"writeHlsManifest":"DISABLED","ptsOffsetHandlingForBFrames":"ZERO_BASED"`, to + `,"writeHlsManifest":"DISABLED","ptsOffsetHandlingForBFrames":"MATCH_INITIAL_PTS"`},
+		"DashIsoGroupSettings.PtsOffsetHandlingForBFrames":   {dashGroup, to + `,"ptsOffsetHandlingForBFrames":"ZERO_BASED"`, to + `,"ptsOffsetHandlingForBFrames":"MATCH_INITIAL_PTS"`},
 		"CmafGroupSettings.WriteDashManifest":                {cmafGroup, to + `,"writeDashManifest":"ENABLED"`, to + `,"writeDashManifest":"DISABLED"`},
 		"CmafGroupSettings.WriteHlsManifest":                 {cmafGroup, to + `,"writeHlsManifest":"ENABLED"`, to + `,"writeHlsManifest":"DISABLED"`},
 		"CmafGroupSettings.ClientCache":                      {cmafGroup, to + `,"clientCache":"ENABLED"`, to + `,"clientCache":"DISABLED"`},
@@ -171,7 +173,6 @@ var streamEffects = func() map[string]effect {
 			"MinFinalSegmentLength":                {`"minFinalSegmentLength":1`, `"minFinalSegmentLength":1.5`},
 			"MpdManifestBandwidthType":             {`"mpdManifestBandwidthType":"AVERAGE"`, `"mpdManifestBandwidthType":"MAX"`},
 			"MpdProfile":                           {`"segmentControl":"SINGLE_FILE","mpdProfile":"MAIN_PROFILE"`, `"segmentControl":"SINGLE_FILE","mpdProfile":"ON_DEMAND_PROFILE"`},
-			"PtsOffsetHandlingForBFrames":          {`"ptsOffsetHandlingForBFrames":"ZERO_BASED"`, `"ptsOffsetHandlingForBFrames":"MATCH_INITIAL_PTS"`},
 			"SegmentControl":                       {`"segmentControl":"SINGLE_FILE"`, `"segmentControl":"SEGMENTED_FILES"`},
 			"SegmentLength":                        {`"segmentLength":4`, `"segmentLength":6`},
 			"SegmentLengthControl":                 {`"segmentLengthControl":"EXACT"`, `"segmentLengthControl":"GOP_MULTIPLE"`},

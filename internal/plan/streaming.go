@@ -29,9 +29,9 @@ type streaming struct {
 	audio     [][]*Audio
 	modifiers [][]string
 	report    Group
-	// groupless are representations of sound for which the job names no group.
-	groupless map[int]bool
-	encrypted Method // 0 for clear segments
+	// groupless are representations of sound for which the job names no group, undecided those of which it does not say whether they are the default of theirs.
+	groupless, undecided map[int]bool
+	encrypted            Method // 0 for clear segments
 }
 
 func (b *builder) streamGroup(index int, g *types.OutputGroup) error {
@@ -48,7 +48,7 @@ func (b *builder) streamGroup(index int, g *types.OutputGroup) error {
 		return err
 	}
 	s := &streaming{
-		packaging: p, b: b, path: path, dest: dest, groupless: map[int]bool{}, report: Group{Type: groupTypes[p.kind]},
+		packaging: p, b: b, path: path, dest: dest, groupless: map[int]bool{}, undecided: map[int]bool{}, report: Group{Type: groupTypes[p.kind]},
 		out: StreamGroup{Kind: p.kind, Group: index, SingleFile: p.singleFile, SignedOffsets: p.signed, KeepPTSOffset: p.keepPTS},
 	}
 	if err := s.measure(g.Outputs); err != nil {
@@ -211,7 +211,7 @@ func (s *streaming) output(index int, o *types.Output) error {
 		base.TS = transportStream(opts.ts, t.video != nil, len(t.audio))
 	}
 	if t.video != nil {
-		base.FrameRate = t.video.FrameRate
+		base.FrameRate, base.MaxBitrate = t.video.FrameRate, t.video.MaxBitrate
 	}
 	switch {
 	case s.kind == Smooth: // the tracks of an output share its file
@@ -373,6 +373,9 @@ func (s *streaming) names(o *types.Output, t *tracks, opts *outputOptions, path 
 	return n, nil
 }
 
+// defaultTrack is the type of sound that plays where nobody chooses.
+const defaultTrack = "ALTERNATE_AUDIO_AUTO_SELECT_DEFAULT"
+
 // sound is what manifests say of a stream of sound.
 func (s *streaming) sound(d *types.AudioDescription, a *Audio, opts *outputOptions) Attributes {
 	out := Attributes{GroupID: opts.audioGroup, Language: a.Language, Described: opts.described}
@@ -407,14 +410,19 @@ func (s *streaming) sound(d *types.AudioDescription, a *Audio, opts *outputOptio
 	case "ALTERNATE_AUDIO_NOT_AUTO_SELECT":
 	case "AUDIO_ONLY_VARIANT_STREAM":
 		out.Variant = true
-	case "ALTERNATE_AUDIO_AUTO_SELECT_DEFAULT":
+	case defaultTrack:
 		out.AutoSelect, out.Default = true, true
 	default:
 		out.AutoSelect, out.Default = true, first
+		s.undecided[len(s.out.Representations)] = true
 	}
+	out.Alternate = strings.HasPrefix(opts.trackType, "ALTERNATE_")
 	out.Name = aws.ToString(d.StreamName)
 	if out.Name == "" {
 		out.Name = out.Language
+	}
+	if s.kind == DASH { // where sounds that differ in nothing but the rate are one set, to be switched between
+		return out
 	}
 	if out.Name == "" || names[out.Name] {
 		out.Name = fmt.Sprintf("Audio %d", count+1)
@@ -423,8 +431,7 @@ func (s *streaming) sound(d *types.AudioDescription, a *Audio, opts *outputOptio
 }
 
 // joinAudioGroups ties pictures to the groups of sound. One that names a group which no output makes has none; in an Apple HLS group, one without sound of its
-// own that names no group takes the first; in a CMAF group it goes with every stream of sound that names none, each being a group. Sound that no picture refers to is
-// a variant itself, or nobody would hear it.
+// own that names no group takes the first; in a CMAF group it goes with every stream of sound that names none, each being a group.
 func (s *streaming) joinAudioGroups() {
 	if s.kind != AppleHLS && s.kind != CMAF {
 		return
@@ -441,7 +448,17 @@ func (s *streaming) joinAudioGroups() {
 			own = append(own, r.GroupID)
 		}
 	}
-	used := map[string]bool{}
+	decided := map[string]bool{} // groups whose default the job names
+	for i := range reps {
+		if r := &reps[i]; r.Text == "" && r.Default && !s.undecided[i] {
+			decided[r.GroupID] = true
+		}
+	}
+	for i := range reps {
+		if s.undecided[i] && decided[reps[i].GroupID] {
+			reps[i].Default = false
+		}
+	}
 	for i := range reps {
 		r := &reps[i]
 		if r.Video == "" {
@@ -459,14 +476,6 @@ func (s *streaming) joinAudioGroups() {
 			}
 		}
 		r.AudioGroup = strings.Join(sets, ",")
-		for _, name := range sets {
-			used[name] = true
-		}
-	}
-	for i := range reps {
-		if r := &reps[i]; r.Video == "" && len(r.Audio) > 0 && !used[r.GroupID] {
-			r.Variant = true
-		}
 	}
 }
 

@@ -309,6 +309,12 @@ func TestStreamsAreRefused(t *testing.T) {
 	withSound := func(kind GroupKind, g string) string {
 		return strings.Replace(streamOf(kind, g, avc, sound), `{"nameModifier":"_v",`, `{"nameModifier":"_v","audioDescriptions":[`+aac+`],`, 1)
 	}
+	inSound := func(g, container string) string {
+		return strings.Replace(streamOf(AppleHLS, g, avc, sound), `"M3U8"},"audio`, container+`},"audio`, 1)
+	}
+	inPictures := func(m3u8 string) string {
+		return strings.Replace(withSound(AppleHLS, toHLS), `"M3U8"},"video`, `"M3U8","m3u8Settings":{`+m3u8+`}},"video`, 1)
+	}
 	for _, c := range []struct {
 		name, text, path string
 		lacks            bool
@@ -343,6 +349,16 @@ func TestStreamsAreRefused(t *testing.T) {
 		{"AC-3 in HbbTV", streamOf(DASH, to+`,"segmentLength":10,"hbbtvCompliance":"HBBTV_1_5"`, avc, audioSettings[media.AC3]), a + "/audioDescriptions/0/codecSettings/codec", true},
 		{"an extension of a segment", strings.Replace(streamOf(DASH, to, avc, sound), `{"nameModifier":"_v"`, `{"extension":"m4s","nameModifier":"_v"`, 1), v + "/extension", true},
 		{"input metadata of keys and values", strings.Replace(streamOf(DASH, to, avc, sound), `"MPD"},"video`, `"MPD","mpdSettings":{"klvMetadata":"PASSTHROUGH"}},"video`, 1), v + "/containerSettings/mpdSettings/klvMetadata", true},
+		{"pictures late in HLS", streamOf(CMAF, to+`,"ptsOffsetHandlingForBFrames":"MATCH_INITIAL_PTS"`, avc, sound), cmaf + "/ptsOffsetHandlingForBFrames", true},
+		{"metadata in sound without a container", inSound(toHLS+`,"timedMetadataId3Frame":"PRIV"`, `"M3U8","m3u8Settings":{"timedMetadata":"PASSTHROUGH"}`), a + "/containerSettings/m3u8Settings/timedMetadata", true},
+		{"two defaults of a group", twoSounds(AppleHLS, `"outputSettings":{"hlsSettings":{"audioGroupId":"g","audioTrackType":"ALTERNATE_AUDIO_AUTO_SELECT_DEFAULT"}},`), group + "/outputs/2/outputSettings/hlsSettings/audioTrackType", false},
+		{"two defaults of no group", twoSounds(AppleHLS, `"outputSettings":{"hlsSettings":{"audioTrackType":"ALTERNATE_AUDIO_AUTO_SELECT_DEFAULT"}},`), group + "/outputs/2/outputSettings/hlsSettings/audioTrackType", false},
+		{"pictures where sound is", inPictures(`"videoPid":482`), v + "/containerSettings/m3u8Settings/videoPid", false},
+		{"sound where pictures are", inPictures(`"audioPids":[481]`), v + "/containerSettings/m3u8Settings/audioPids/0", false},
+		{"the program map where pictures are", inPictures(`"pmtPid":481`), v + "/containerSettings/m3u8Settings/pmtPid", false},
+		{"the clock in the program map", inPictures(`"pcrPid":480`), v + "/containerSettings/m3u8Settings/pcrPid", false},
+		{"metadata where sound is", inPictures(`"timedMetadata":"PASSTHROUGH","timedMetadataPid":482`), v + "/containerSettings/m3u8Settings/timedMetadataPid", false},
+		{"the program of the network", inPictures(`"programNumber":0`), v + "/containerSettings/m3u8Settings/programNumber", false},
 		{"another container", strings.Replace(streamOf(CMAF, to, avc, sound), `"CMFC"},"video`, `"MP4"},"video`, 1), v + "/containerSettings/container", false},
 		{"a tag that is none", strings.Replace(atTimeline, "HOLE", insertion("AAAA", "00:00:01:00"), 1), "/timedMetadataInsertion/id3Insertions/0/id3", true},
 		{"a tag that is longer than it says", strings.Replace(atTimeline, "HOLE", insertion("SUQzBAAAAAAAAAAA", "00:00:01:00"), 1), "/timedMetadataInsertion/id3Insertions/0/id3", true},
@@ -359,6 +375,63 @@ func TestStreamsAreRefused(t *testing.T) {
 				t.Errorf("want %s, got invalid %v, not offered %v", c.path, invalid, lack)
 			}
 		})
+	}
+}
+
+// twoSounds is a group of one picture and two sounds with the same members.
+func twoSounds(kind GroupKind, members string) string {
+	text := streamOf(kind, toHLS, videoSettings[media.AVC], audioSettings[media.AAC])
+	first := text[strings.Index(text, `{"nameModifier":"_a"`):strings.LastIndex(text, "]}]}")]
+	first = strings.Replace(first, "{", "{"+members, 1)
+	return text[:strings.Index(text, `{"nameModifier":"_a"`)] + first + "," + strings.Replace(first, `"_a"`, `"_b"`, 1) + "]}]}"
+}
+
+// TestSharedPackets: what may be in one packet identifier, and what is not in the output, is not refused.
+func TestSharedPackets(t *testing.T) {
+	t.Parallel()
+	pictures := streamOf(AppleHLS, toHLS, videoSettings[media.AVC], audioSettings[media.AAC])
+	both := strings.Replace(pictures, `{"nameModifier":"_v",`, `{"nameModifier":"_v","audioDescriptions":[`+aac+`],`, 1)
+	for _, c := range []struct{ text, m3u8 string }{
+		{both, `"videoPid":300,"pcrPid":300`},
+		{both, `"pcrPid":482`},
+		{both, `"audioPids":[482,483]`},
+		{both, `"programNumber":1,"timedMetadataPid":482`},
+		{pictures, `"videoPid":482`},
+	} {
+		text := strings.Replace(c.text, `"M3U8"},"video`, `"M3U8","m3u8Settings":{`+c.m3u8+`}},"video`, 1)
+		if invalid, lack := Check(settings(t, text), everything); len(invalid)+len(lack) > 0 {
+			t.Errorf("%s: %v %v", c.m3u8, invalid, lack)
+		}
+	}
+}
+
+// TestDefaultSound: one of a group is the default: that which the job names, else the first.
+func TestDefaultSound(t *testing.T) {
+	t.Parallel()
+	open := twoSounds(AppleHLS, `"outputSettings":{"hlsSettings":{"audioGroupId":"g"}},`)
+	named := strings.Replace(open, `"audioGroupId":"g"}},"nameModifier":"_b"`, `"audioGroupId":"g","audioTrackType":"ALTERNATE_AUDIO_AUTO_SELECT_DEFAULT"}},"nameModifier":"_b"`, 1)
+	for text, want := range map[string][2]bool{open: {true, false}, named: {false, true}} {
+		r := mustPlan(t, text, film()).Streams[0].Representations
+		if got := [2]bool{r[1].Default, r[2].Default}; got != want {
+			t.Errorf("default: %v, want %v", got, want)
+		}
+		if !r[1].AutoSelect || !r[2].AutoSelect || r[1].Alternate || r[2].Alternate != want[1] {
+			t.Errorf("got %+v", r[1:])
+		}
+	}
+}
+
+// TestRatesOfSound: in DASH, sounds that differ in nothing but the rate have one name, so that they are one set; in HLS each has its own (RFC 8216 4.3.4.1.1).
+func TestRatesOfSound(t *testing.T) {
+	t.Parallel()
+	for kind, same := range map[GroupKind]bool{DASH: true, AppleHLS: false} {
+		text := streamOf(kind, map[GroupKind]string{DASH: to, AppleHLS: toHLS}[kind], videoSettings[media.AVC], audioSettings[media.AAC])
+		at := strings.Index(text, `{"nameModifier":"_a"`)
+		second := strings.NewReplacer(`"_a"`, `"_b"`, "96000", "64000").Replace(text[at:strings.LastIndex(text, "]}]}")])
+		r := mustPlan(t, text[:strings.LastIndex(text, "]}]}")]+","+second+"]}]}", film()).Streams[0].Representations
+		if (r[1].Name == r[2].Name) != same || r[1].Audio[0] == r[2].Audio[0] {
+			t.Errorf("kind %v: %q and %q", kind, r[1].Name, r[2].Name)
+		}
 	}
 }
 

@@ -67,14 +67,35 @@ func (c *checker) streaming(path, member string, p *packaging, g *types.OutputGr
 			c.bad(path, "the format identifier %s$ does not go with segmentControl SINGLE_FILE", strings.TrimSuffix(id, "$"))
 		}
 	}
+	c.defaultSounds(path, p, g.Outputs)
 	if n := slices.IndexFunc(g.Outputs, func(o types.Output) bool { return isCaptions(&o) }); n >= 0 && pictures == 0 {
 		c.lack(fmt.Sprintf("%s/outputs/%d", path, n), "captions are cut as the pictures of their group, and it has none")
 	}
 	if p.cut.Control == MatchAudio && (pictures == 0 || sounds == 0) {
 		c.bad(member+"/segmentLengthControl", "MATCH needs at least one output with video and one with audio")
 	}
+	if p.kind == CMAF && p.writeHLS && p.keepPTS {
+		c.lack(member+"/ptsOffsetHandlingForBFrames", "MATCH_INITIAL_PTS with writeHlsManifest ENABLED: players of HLS would show the pictures late by the delay of their B-frames; offered: ZERO_BASED, or writeHlsManifest DISABLED")
+	}
 	if p.dash.HbbTV {
 		c.hbbTV(path, member, p, g.Outputs)
+	}
+}
+
+// defaultSounds refuses a second default of a group of sound (RFC 8216 4.3.4.1.1).
+func (c *checker) defaultSounds(path string, p *packaging, outputs []types.Output) {
+	options := map[GroupKind]string{AppleHLS: "/outputSettings/hlsSettings", CMAF: "/containerSettings/cmfcSettings"}[p.kind]
+	seen := map[string]int{}
+	for i := range outputs {
+		opts := newOutputOptions(p.kind, &outputs[i])
+		if opts.trackType != defaultTrack || outputs[i].VideoDescription != nil || p.kind == CMAF && opts.audioGroup == "" { // which is a group of its own
+			continue
+		}
+		if first, twice := seen[opts.audioGroup]; twice {
+			c.bad(fmt.Sprintf("%s/outputs/%d%s/audioTrackType", path, i, options), "%s is also that of outputs/%d, in the same audio group; a group has one default", defaultTrack, first)
+			continue
+		}
+		seen[opts.audioGroup] = i
 	}
 }
 
@@ -155,6 +176,9 @@ func (c *checker) streamOutput(at string, p *packaging, o *types.Output) {
 	}
 	if strings.ContainsAny(opts.audioGroup, "\"\r\n,") || !printable(opts.audioGroup) {
 		c.bad(at+options+"/audioGroupId", "%q holds a quotation mark, a comma or a control character", opts.audioGroup)
+	}
+	if p.kind == AppleHLS && opts.metadata && opts.packed && o.VideoDescription == nil && !isCaptions(o) && (p.id3Frame != "" || c.settings.TimedMetadataInsertion != nil) {
+		c.lack(at+"/containerSettings/m3u8Settings/timedMetadata", "sound without a container carries no timed metadata; offered: NONE, or PASSTHROUGH with audioOnlyContainer M2TS")
 	}
 	if o.VideoDescription == nil {
 		if opts.iFrames != "" {

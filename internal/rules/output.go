@@ -97,9 +97,11 @@ var outputRules = []outputRule{
 		}
 	}},
 	{"cmfc-manifest-signaling", func(r *report, o output) {
-		s := o.sub("containerSettings", "cmfcSettings")
-		if s.is("manifestMetadataSignaling", "ENABLED") && !s.is("scte35Source", "PASSTHROUGH") && !s.is("scte35Esam", "INSERT") && !s.is("timedMetadata", "PASSTHROUGH") {
-			r.say(s.path()+"/manifestMetadataSignaling", "ENABLED needs scte35Source PASSTHROUGH, scte35Esam INSERT or timedMetadata PASSTHROUGH")
+		for _, block := range []string{"cmfcSettings", "mpdSettings"} {
+			s := o.sub("containerSettings", block)
+			if s.is("manifestMetadataSignaling", "ENABLED") && !s.is("scte35Source", "PASSTHROUGH") && !s.is("scte35Esam", "INSERT") && !s.is("timedMetadata", "PASSTHROUGH") {
+				r.say(s.path()+"/manifestMetadataSignaling", "ENABLED needs scte35Source PASSTHROUGH, scte35Esam INSERT or timedMetadata PASSTHROUGH")
+			}
 		}
 	}},
 	{"mp4-ctts-cslg", func(r *report, o output) {
