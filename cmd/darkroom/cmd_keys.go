@@ -152,7 +152,7 @@ func keysRewrap(ctx context.Context, args []string, stdout, stderr io.Writer) er
 // rewrapRecorded moves the installation key with a record before, and one of how it ended.
 func rewrapRecorded(ctx context.Context, cfg config.Config, st root.Status, after, before root.Root) (moved root.Moved, err error) {
 	const action = "RewrapInstallationKey"
-	trail, err := openOffline(cfg, "keys rewrap")
+	trail, err := openOffline(ctx, cfg, "keys rewrap")
 	if err != nil {
 		return moved, err
 	}

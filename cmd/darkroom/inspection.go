@@ -46,7 +46,7 @@ type inspection struct {
 	from   string // where cfg was read
 	status root.Status
 
-	records *sqlite.Still
+	records *sqlite.Reader
 	people  *identity.Directory
 	keys    *keys.Service
 	master  secret.Bytes // the installation key; empty where it does not open
@@ -63,7 +63,7 @@ func openInspection(ctx context.Context, cfg config.Config, from string, ask boo
 		return nil, fmt.Errorf("look at the data directory: %s is no directory", cfg.Data)
 	}
 	path := filepath.Join(cfg.Data, databaseFile)
-	switch records, err := sqlite.OpenStill(path); {
+	switch records, err := sqlite.OpenReader(ctx, path); {
 	case errors.Is(err, fs.ErrNotExist):
 		i.noRecords = &inspect.Unknown{Reason: "there are no records yet: no server has started on " + cfg.Data}
 	case err != nil:

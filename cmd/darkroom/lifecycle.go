@@ -186,10 +186,10 @@ type offline struct {
 }
 
 // openOffline opens the trail of an installation for a command.
-func openOffline(cfg config.Config, command string) (*offline, error) {
+func openOffline(ctx context.Context, cfg config.Config, command string) (*offline, error) {
 	o := &offline{cfg: cfg, command: command}
 	path := filepath.Join(cfg.Data, databaseFile)
-	switch current, err := sqlite.Current(path); {
+	switch current, err := sqlite.Current(ctx, path); {
 	case errors.Is(err, fs.ErrNotExist):
 		return o, nil
 	case err != nil:

@@ -18,13 +18,19 @@ import (
 // ErrOlderSchema is returned for records that were written by an earlier version and not opened by a server since.
 var ErrOlderSchema = errors.New("the records were written by an earlier version: start the server once, which brings them up to date")
 
-// Reader reads the audit trail of records that a server may have open, and changes nothing but by Audit. It is safe for concurrent use.
+// ErrReadOnly is returned by the methods of a Reader that would change something.
+var ErrReadOnly = errors.New("the records were opened to be read alone")
+
+// Reader reads records that a server may have open, and changes nothing, neither their schema nor any record, but by Audit. It is safe for concurrent use.
 type Reader struct {
-	db   *sql.DB
+	s    *Store
 	path string
 }
 
-// OpenReader opens the database at path to read. fs.ErrNotExist says that there is none.
+var _ store.Registries = (*Reader)(nil)
+
+// OpenReader opens the database at path to read. fs.ErrNotExist says that there is none, store.ErrNewerSchema that a newer version wrote it, ErrOlderSchema that an older
+// one did.
 func OpenReader(ctx context.Context, path string) (*Reader, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -34,15 +40,17 @@ func OpenReader(ctx context.Context, path string) (*Reader, error) {
 		return nil, errors.New("open the records: it is no file")
 	}
 	r := &Reader{path: path}
-	if r.db, err = r.connect(ctx, "ro"); err != nil {
+	db, err := r.connect(ctx, "ro")
+	if err != nil {
 		// Where nothing can be written, the log cannot be opened; without a log there is nothing in it.
 		if _, logErr := os.Stat(path + "-wal"); !errors.Is(logErr, fs.ErrNotExist) {
 			return nil, err
 		}
-		if r.db, err = r.connect(ctx, "ro", "immutable=1"); err != nil {
+		if db, err = r.connect(ctx, "ro", "immutable=1"); err != nil {
 			return nil, err
 		}
 	}
+	r.s = &Store{read: db}
 	return r, nil
 }
 
@@ -57,16 +65,13 @@ func (r *Reader) connect(ctx context.Context, mode string, more ...string) (*sql
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
-	var version int
-	if err = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err == nil {
-		var names []string
-		names, err = fs.Glob(migrations, "migrations/*.sql")
-		switch {
-		case version > len(names):
-			err = store.ErrNewerSchema
-		case version < len(names):
-			err = ErrOlderSchema
-		}
+	version, known, err := schemaOf(ctx, db)
+	switch {
+	case err != nil:
+	case version > known:
+		err = fmt.Errorf("schema %d, known: %d: %w", version, known, store.ErrNewerSchema)
+	case version < known:
+		err = fmt.Errorf("schema %d of %d: %w", version, known, ErrOlderSchema)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the records: %w", err), db.Close())
@@ -74,21 +79,66 @@ func (r *Reader) connect(ctx context.Context, mode string, more ...string) (*sql
 	return db, nil
 }
 
+// schemaOf returns the version of a database's schema, and that which this program knows.
+func schemaOf(ctx context.Context, db *sql.DB) (version, known int, err error) {
+	names, err := fs.Glob(migrations, "migrations/*.sql")
+	if err != nil {
+		return 0, 0, err
+	}
+	return version, len(names), db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
+}
+
+// Current says whether the records at path have the schema of this program, without changing them. An error wraps fs.ErrNotExist where there are none.
+func Current(ctx context.Context, path string) (bool, error) {
+	r, err := OpenReader(ctx, path)
+	switch {
+	case errors.Is(err, ErrOlderSchema), errors.Is(err, store.ErrNewerSchema):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return true, r.Close()
+}
+
 // Close closes the database.
-func (r *Reader) Close() error { return r.db.Close() }
+func (r *Reader) Close() error { return r.s.read.Close() }
 
 // Find is that of store.Trail.
 func (r *Reader) Find(ctx context.Context, q audit.Query) ([]audit.Found, error) {
-	return find(ctx, r.db, q)
+	return r.s.Find(ctx, q)
 }
 
 // Concluded is that of store.Trail.
 func (r *Reader) Concluded(ctx context.Context, account string, after int64, limit int) ([]audit.Entry, error) {
-	return concluded(ctx, r.db, account, after, limit)
+	return r.s.Concluded(ctx, account, after, limit)
 }
 
 // Position is that of store.Trail.
-func (r *Reader) Position(ctx context.Context) (int64, error) { return position(ctx, r.db) }
+func (r *Reader) Position(ctx context.Context) (int64, error) { return r.s.Position(ctx) }
+
+// Generation implements store.Registries.
+func (r *Reader) Generation(ctx context.Context, of store.Registry) (int64, error) {
+	return r.s.Generation(ctx, of)
+}
+
+// LoadRegistry implements store.Registries.
+func (r *Reader) LoadRegistry(ctx context.Context, of store.Registry) ([]store.Entry, int64, error) {
+	return r.s.LoadRegistry(ctx, of)
+}
+
+// ChangeRegistry returns ErrReadOnly.
+func (*Reader) ChangeRegistry(context.Context, store.Registry, int64, []store.Entry, []store.Entry) (int64, error) {
+	return 0, ErrReadOnly
+}
+
+// NoteRegistry returns ErrReadOnly.
+func (*Reader) NoteRegistry(context.Context, store.Registry, []store.Entry) error { return ErrReadOnly }
+
+// Intend returns ErrReadOnly.
+func (*Reader) Intend(context.Context) error { return ErrReadOnly }
+
+// Grown returns nil: who only reads is told of nothing.
+func (*Reader) Grown() <-chan struct{} { return nil }
 
 // Audit appends records that are complete, beside a server that may be writing too.
 func (r *Reader) Audit(ctx context.Context, records ...audit.Record) (err error) {

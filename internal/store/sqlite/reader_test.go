@@ -11,11 +11,11 @@ import (
 	"darkroom/internal/store"
 )
 
-// TestStill: records are read beside the server that has them open, and after it has stopped; nothing can be written.
-func TestStill(t *testing.T) {
+// TestReader: records are read beside the server that has them open, and after it has stopped; nothing can be written.
+func TestReader(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "records.db")
-	if _, err := OpenStill(path); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := OpenReader(t.Context(), path); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("records that are not there: %v", err)
 	}
 	s, err := Open(path)
@@ -37,34 +37,34 @@ func TestStill(t *testing.T) {
 	tell()
 	look := func(want int64) {
 		t.Helper()
-		still, err := OpenStill(path)
+		beside, err := OpenReader(t.Context(), path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() {
-			if err := still.Close(); err != nil {
+			if err := beside.Close(); err != nil {
 				t.Error(err)
 			}
 		}()
-		if n, err := still.Position(ctx); err != nil || n != want {
+		if n, err := beside.Position(ctx); err != nil || n != want {
 			t.Errorf("position %d, %v; want %d", n, err, want)
 		}
-		if found, err := still.Find(ctx, audit.Query{Account: "000000000000", Limit: 10}); err != nil || int64(len(found)) != want {
+		if found, err := beside.Find(ctx, audit.Query{Account: "000000000000", Limit: 10}); err != nil || int64(len(found)) != want {
 			t.Errorf("found %d, %v", len(found), err)
 		}
-		if all, n, err := still.LoadRegistry(ctx, r); err != nil || len(all) != 1 || n != 1 {
+		if all, n, err := beside.LoadRegistry(ctx, r); err != nil || len(all) != 1 || n != 1 {
 			t.Errorf("registry %v, %d, %v", all, n, err)
 		}
-		if n, err := still.Generation(ctx, r); err != nil || n != 1 {
+		if n, err := beside.Generation(ctx, r); err != nil || n != 1 {
 			t.Errorf("generation %d, %v", n, err)
 		}
-		if _, err := still.ChangeRegistry(ctx, r, 1, nil, nil); !errors.Is(err, ErrStill) {
+		if _, err := beside.ChangeRegistry(ctx, r, 1, nil, nil); !errors.Is(err, ErrReadOnly) {
 			t.Errorf("a registry was changed: %v", err)
 		}
-		if err := still.NoteRegistry(ctx, r, nil); !errors.Is(err, ErrStill) {
+		if err := beside.NoteRegistry(ctx, r, nil); !errors.Is(err, ErrReadOnly) {
 			t.Errorf("a registry was changed: %v", err)
 		}
-		if _, err := still.s.read.Exec("DELETE FROM records"); err == nil {
+		if _, err := beside.s.read.Exec("DELETE FROM records"); err == nil {
 			t.Error("a record was deleted")
 		}
 	}
@@ -84,7 +84,7 @@ func TestStill(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenStill(path); !errors.Is(err, store.ErrNewerSchema) {
+	if _, err := OpenReader(t.Context(), path); !errors.Is(err, store.ErrNewerSchema) {
 		t.Errorf("newer records: %v", err)
 	}
 }
