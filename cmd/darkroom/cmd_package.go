@@ -126,7 +126,7 @@ func packageMain(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	fs.Var((*texts)(&f.licences), "license-url", "`SYSTEM=URL` of licences, of fairplay skd://...; may be given again")
 	fs.StringVar(&f.contentID, "content-id", "", "what Widevine is told the film is called")
 	fs.StringVar(&f.provider, "provider", "", "what Widevine is told of who offers it")
-	fs.BoolVar(&f.clearLead, "clear-lead", false, "leave the first segment clear")
+	fs.BoolVar(&f.clearLead, "clear-lead", false, "leave the first segment clear; not in mss, nor with sample-aes in TS")
 	fs.BoolVar(&f.sessionKey, "session-key", false, "EXT-X-SESSION-KEY in the multivariant playlist")
 	fs.StringVar(&f.speke.url, "speke", "", "`URL` of a key server that gives the keys over SPEKE")
 	fs.StringVar(&f.speke.resource, "resource-id", "", "`ID` of the film, as the key server knows it")

@@ -409,6 +409,8 @@ func (g *packageGroup) encrypt() error {
 		return errors.New("all streams of Smooth Streaming have one key")
 	case e.clearLead && g.kind == plan.Smooth:
 		return errors.New("--clear-lead does not go with Smooth Streaming")
+	case e.clearLead && e.method == plan.SampleAES:
+		return errors.New("--clear-lead does not go with sample-aes: a transport stream or packed audio is encrypted from its beginning; --encrypt aes-128 or --segments fmp4 have a clear lead")
 	case e.hideIV && e.iv == nil:
 		return errors.New("--hide-iv needs --iv: players could not know the vector")
 	}

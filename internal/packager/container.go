@@ -134,6 +134,10 @@ func (r *representation) sampleKey() (*cenc.Key, error) {
 	if m := r.group.plan.Encryption.Method; m != plan.SampleAES {
 		return nil, fmt.Errorf("samples of this format are not encrypted by method %d", m)
 	}
+	if r.group.plan.Encryption.ClearLead {
+		// Clear streams are of other types in a PMT than encrypted ones, and a program keeps its types.
+		return nil, errors.New("a clear lead does not go with SAMPLE-AES")
+	}
 	k := r.protection.Key
 	if k.IV == nil {
 		k.IV = cenc.SequenceIV(hls.FirstSequence)
@@ -303,6 +307,7 @@ type sparse struct {
 	container
 	track   *media.Track
 	number  int
+	clear   bool // the segment is
 	key     media.Sample
 	waiting bool
 	frames  []keyFrame // that were written since they were last taken; places are those in the buffer
@@ -313,12 +318,12 @@ func (c *sparse) begin(tracks []*media.Track, first []*media.Sample) error {
 	return c.container.begin(tracks, first)
 }
 
-func (c *sparse) open(dst []byte, number int, at int64, _ bool) ([]byte, error) {
-	c.number = number
+func (c *sparse) open(dst []byte, number int, at int64, clear bool) ([]byte, error) {
+	c.number, c.clear = number, clear
 	if _, ok := c.container.(*transport); ok {
 		return dst, nil // with each key frame
 	}
-	return c.container.open(dst, number, at, false)
+	return c.container.open(dst, number, at, clear)
 }
 
 func (c *sparse) add(dst []byte, _ int, s *media.Sample) ([]byte, error) {
@@ -343,7 +348,7 @@ func (c *sparse) emit(dst []byte) ([]byte, error) {
 	from, s := len(dst), c.key
 	var err error
 	if box, ok := c.container.(*transport); ok {
-		if dst, err = box.open(dst, c.number, 0, false); err != nil {
+		if dst, err = box.open(dst, c.number, 0, c.clear); err != nil {
 			return dst, err
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"darkroom/internal/plan"
+	"darkroom/internal/validate"
 )
 
 // need fails, or skips at the desk, when a tool is missing.
@@ -182,6 +183,29 @@ func decode(t testing.TB, path string) {
 	}
 	if err != nil || said != "" {
 		t.Fatalf("ffmpeg %s: %v\n%s", path, err, said)
+	}
+}
+
+// validated fails on what validate finds wrong in the packages of a store.
+func validated(t testing.TB, m *memory, keys ...validate.Key) {
+	t.Helper()
+	src, err := validate.OpenDir(save(t, m), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = src.Close() }()
+	manifests, err := src.Manifests(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := validate.Check(t.Context(), src, manifests, validate.Options{Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Findings {
+		if f.Level == validate.Error {
+			t.Error(f)
+		}
 	}
 }
 
