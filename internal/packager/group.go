@@ -129,6 +129,7 @@ func (r *runner) prepareCut(g *streamGroup, reps []*representation, clock string
 		return err
 	}
 	s.feed, s.ids = feed, ids
+	s.cadence = cadenceOf(&g.plan.Cut, r.byID[ids[s.clock]].rendition)
 	switch reps[0].plan.Format {
 	case plan.TransportStreamSegments:
 		s.box = &transport{rep: reps[0]}

@@ -23,7 +23,8 @@ const maxSegments = 259_200
 
 // segmenter cuts the tracks of one package into segments: a representation of an output group, or, in Smooth Streaming, those of one file.
 //
-// One track, the clock, decides: a segment begins at its first key frame shown at or after each multiple of the segment length. It is the
+// One track, the clock, decides: a segment begins at its first key frame shown at or after each multiple of the segment length; where lengths follow groups of
+// pictures whose cadence the plan says, at the first one of the cadence that makes the segment before as long as asked. The clock is the
 // picture of a package that has one; others follow the picture of the group's first representation that has one, of which they get only the times;
 // sound without any picture cuts itself. Sound goes to the segment in which it is heard. When the clock has ended, what goes on is cut at the multiples.
 type segmenter struct {
@@ -35,6 +36,7 @@ type segmenter struct {
 	ids     []string // renditions of the tracks
 	clock   int      // index of the track that decides
 	timing  int      // index of the track that is not written, -1 for none
+	cadence cadence  // of the clock
 	out     *Output
 	box     container
 	written []int // for each track, its place among those that are written, -1 for none
@@ -42,6 +44,7 @@ type segmenter struct {
 	sparse   bool    // key frames alone are written
 	file     *object // of a single file
 	smooth   *cmaf.SmoothFile
+	origin   int64 // ticks: when the first sample of the clock is shown
 	boundary int64 // nanoseconds: where the next segment may begin
 	fragment int64 // nanoseconds: where the next fragment may begin
 	current  *segment
@@ -54,6 +57,39 @@ type segmenter struct {
 	stampAt  int64 // nanoseconds: when the time of day is due next
 	head     int64 // of a single file: bytes before the first segment
 	usual    int   // bytes of the largest segment
+}
+
+// cadence is where an encoder puts key frames whatever the picture is: at every so many frames. The zero value is not known, as that of finished files is: their
+// segments begin at multiples of the length, so that renditions with a key frame more or less come together again.
+type cadence struct {
+	frames int
+	rate   media.Rational
+}
+
+// cadenceOf is that of a rendition, where lengths follow it.
+func cadenceOf(c *plan.Cut, r *plan.Rendition) cadence {
+	if c.Control != plan.GOPMultiple || r.Video == nil || r.Video.KeyFrameInterval <= 0 || !r.Video.FrameRate.Known() {
+		return cadence{}
+	}
+	return cadence{r.Video.KeyFrameInterval, r.Video.FrameRate}
+}
+
+func (c cadence) known() bool { return c.frames > 0 }
+
+// has reports whether a key frame shown so many ticks behind the first one is of the cadence, and not of a scene change, which the pictures of another
+// size may not have.
+func (c cadence) has(ticks int64, timescale uint32) bool {
+	if !c.known() {
+		return true
+	}
+	unit := int64(timescale) * c.rate.Den
+	return (ticks*c.rate.Num+unit/2)/unit%int64(c.frames) == 0
+}
+
+// behind is the least time at which what begins at a time may end, to be as long as asked: of a length that is no whole number of frames, the nearest one is
+// meant.
+func behind(at int64, length time.Duration, track *media.Track, sample *media.Sample) int64 {
+	return at + int64(length) - nanoseconds(int64(sample.Duration), track.Timescale)/2
 }
 
 // maxUsual bounds the memory that is taken at once for a segment because others were large.
@@ -123,7 +159,6 @@ func (s *segmenter) write() error {
 	if s.cutting().Length <= 0 {
 		return fmt.Errorf("a segment length of %v", s.cutting().Length)
 	}
-	s.boundary, s.fragment = int64(s.cutting().Length), int64(s.cutting().Fragment)
 	if err := s.feed.fill(); err != nil {
 		return err
 	}
@@ -169,10 +204,30 @@ func (s *segmenter) begin() error {
 			r.tracks = tracks[i : i+1]
 		}
 	}
+	if clock := &s.feed.heads[s.clock]; clock.peek() != nil {
+		s.origin = clock.track.PresentationTime(clock.peek())
+		s.bound(0, clock.track, clock.peek())
+	}
 	if err := s.box.begin(tracks, first); err != nil {
 		return err
 	}
 	return s.openFile()
+}
+
+// bound settles where the segment and the fragment that begin at a time, with a sample, may end.
+func (s *segmenter) bound(at int64, track *media.Track, sample *media.Sample) {
+	length := int64(s.cutting().Length)
+	s.boundary = (at/length + 1) * length
+	if s.cadence.known() && !s.feed.heads[s.clock].ended {
+		s.boundary = behind(at, s.cutting().Length, track, sample)
+	}
+	s.boundFragment(at, track, sample)
+}
+
+func (s *segmenter) boundFragment(at int64, track *media.Track, sample *media.Sample) {
+	if f := s.cutting().Fragment; f > 0 {
+		s.fragment = behind(at, f, track, sample)
+	}
 }
 
 // next chooses the track whose next sample comes first, -1 when nothing is left to write.
@@ -206,7 +261,11 @@ func (s *segmenter) cuts(index int, sample *media.Sample) bool {
 		// What is encrypted as a whole has no ranges to name key frames by: each is a segment.
 		return index == s.clock && sample.Sync && s.current != nil && s.current.samples > 0
 	}
-	return index == s.clock && sample.Sync && shownAt(s.feed.heads[index].track, sample) >= s.boundary && s.longEnough(sample)
+	if index != s.clock || !sample.Sync {
+		return false
+	}
+	track := s.feed.heads[index].track
+	return shownAt(track, sample) >= s.boundary && s.longEnough(sample) && s.cadence.has(track.PresentationTime(sample)-s.origin, track.Timescale)
 }
 
 // longEnough reports whether the segment being written has the least length that is asked for.
@@ -223,15 +282,14 @@ func (s *segmenter) step(index int) error {
 	shown := shownAt(h.track, sample)
 	switch {
 	case s.cuts(index, sample) || s.cutsTail(shown):
-		if err := s.cut(shown); err != nil {
+		if err := s.cut(shown, h.track, sample); err != nil {
 			return err
 		}
 	case s.cutsFragment(index, sample, shown):
 		if err := s.flush(); err != nil {
 			return err
 		}
-		length := int64(s.cutting().Fragment)
-		s.fragment = (shown/length + 1) * length
+		s.boundFragment(shown, h.track, sample)
 	}
 	end := nanoseconds(h.track.PresentationTime(sample)+int64(sample.Duration), h.track.Timescale)
 	if index == s.clock {
@@ -280,8 +338,8 @@ func (s *segmenter) length() int64 {
 	return s.end - s.current.start
 }
 
-// cut ends the segment being written; the next one begins at a time, with its first sample.
-func (s *segmenter) cut(at int64) error {
+// cut ends the segment being written; the next one begins at a time, with a sample.
+func (s *segmenter) cut(at int64, track *media.Track, sample *media.Sample) error {
 	if s.current == nil {
 		// Nothing came before: the presentation begins at 0 all the same.
 		if err := s.start(0); err != nil {
@@ -291,11 +349,7 @@ func (s *segmenter) cut(at int64) error {
 	if err := s.closeCurrent(); err != nil {
 		return err
 	}
-	length := int64(s.cutting().Length)
-	s.boundary = (at/length + 1) * length
-	if f := int64(s.cutting().Fragment); f > 0 {
-		s.fragment = (at/f + 1) * f
-	}
+	s.bound(at, track, sample)
 	return s.start(at)
 }
 

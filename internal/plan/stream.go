@@ -64,14 +64,14 @@ type LengthControl int
 // The controls of segment lengths.
 const (
 	Exact       LengthControl = iota // key frames are put at every multiple of the length
-	GOPMultiple                      // segments end with groups of pictures, at or behind the length
+	GOPMultiple                      // segments end with the first group of pictures of the encoder's cadence that makes them as long as the length
 	MatchAudio                       // the length is a multiple of both frame durations
 )
 
 // Cut is how streams are cut.
 type Cut struct {
 	Length   time.Duration // of segments
-	Fragment time.Duration // of fragments in a segment of fMP4; 0 for one
+	Fragment time.Duration // of fragments in a segment of fMP4, which end with the next key frame; 0 for one
 	Control  LengthControl
 	// Minimum is the least length of a segment but the last (minSegmentLength); a shorter one grows by what follows.
 	Minimum time.Duration
