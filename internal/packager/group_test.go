@@ -150,6 +150,27 @@ func TestSegmentsOnly(t *testing.T) {
 	}
 }
 
+// TestStampsInSingleFiles: the time in a segment modifier is written into the names of single files and of captions that are one object, too.
+func TestStampsInSingleFiles(t *testing.T) {
+	t.Parallel()
+	p := subtitled(hlsCaptions(plan.TextOptions{Whole: true}))
+	g := &p.Streams[0]
+	g.SingleFile = true
+	for i, name := range []string{"film_v", "film_c"} {
+		g.Representations[i].Segments.Key = name + "_\x01dt\x02_\x01d\x02_\x01t\x02"
+	}
+	m := newMemory()
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	if _, err := Run(t.Context(), p, readers(sevenSeconds(t)), m, Options{Captions: said(t), Now: func() time.Time { return now }}); err != nil {
+		t.Fatal(err)
+	}
+	for list, want := range map[string]string{"film_v.m3u8": "film_v_20260304T050607_20260304_050607.ts", "film_c.m3u8": "film_c_20260304T050607_20260304_050607.vtt"} {
+		if m.objects["s3://b/"+want] == nil || !bytes.Contains(m.objects["s3://b/"+list], []byte("\n"+want+"\n")) {
+			t.Errorf("no %s in %q:\n%s", want, m.order, m.objects["s3://b/"+list])
+		}
+	}
+}
+
 func TestIntegerDurations(t *testing.T) {
 	t.Parallel()
 	p := hlsOnly("v0", "a0")

@@ -172,6 +172,13 @@ func (r *representation) location(number int, tick int64, now time.Time) plan.Lo
 	return loc
 }
 
+// whole is the location of what is one object: a single file, or captions without segments.
+func (r *representation) whole(now time.Time) plan.Location {
+	loc := r.plan.Segments
+	loc.Key = plan.StampSegment(loc.Key+r.plan.Extension, now)
+	return loc
+}
+
 // timescale is that of the times in manifests.
 func (r *representation) timescale() int64 {
 	if r.writer != nil {
@@ -201,8 +208,7 @@ func (s *segmenter) openFile() error {
 		return nil
 	}
 	r := s.reps[0]
-	loc := r.plan.Segments
-	loc.Key += r.plan.Extension
+	loc := r.whole(s.j.o.Now())
 	if r.plan.Format == plan.PIFF {
 		loc = r.plan.SmoothFile
 	}

@@ -180,8 +180,7 @@ func (w *textWriter) segment(start, end int64) error {
 	switch {
 	case s.file != nil:
 	case p.Captions.Whole || p.Format == plan.TextFile:
-		seg.object.loc = p.Segments
-		seg.object.loc.Key += p.Extension
+		seg.object.loc = w.whole(s.j.o.Now())
 	case p.ByTime:
 		seg.object.loc = w.location(seg.number, first.DecodeTime, s.j.o.Now())
 	}
