@@ -57,6 +57,8 @@ type Media struct {
 	// NearestTarget rounds EXT-X-TARGETDURATION to the nearest second, which RFC 8216 4.3.3.1 allows (targetDurationCompatibilityMode
 	// SPEC_COMPLIANT), instead of up (LEGACY).
 	NearestTarget bool
+	// Target is the least that EXT-X-TARGETDURATION is, in whole seconds: the media playlists of variants have one, RFC 8216 6.2.4. 0 for what the segments ask for.
+	Target time.Duration
 	// IFramesOnly makes an I-frame playlist, EXT-X-I-FRAMES-ONLY: each segment is a key frame.
 	IFramesOnly bool
 	// ImagesOnly makes an image playlist, EXT-X-IMAGES-ONLY: each segment is a JPEG, with the Tiles; nil for one picture alone.
@@ -238,11 +240,11 @@ func (m *Media) target(durations []microDuration) int64 {
 	for i, s := range m.Segments {
 		longest = max(longest, durations[i], microDuration(s.Duration/time.Microsecond))
 	}
-	seconds := float64(longest) / 1e6
+	seconds, least := float64(longest)/1e6, max(1, int64(m.Target/time.Second))
 	if m.NearestTarget {
-		return max(1, int64(math.Round(seconds)))
+		return max(least, int64(math.Round(seconds)))
 	}
-	return max(1, int64(math.Ceil(seconds)))
+	return max(least, int64(math.Ceil(seconds)))
 }
 
 // TargetDuration is what the playlist says in EXT-X-TARGETDURATION.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -189,6 +190,14 @@ func decode(t testing.TB, path string) {
 // validated fails on what validate finds wrong in the packages of a store.
 func validated(t testing.TB, m *memory, keys ...validate.Key) {
 	t.Helper()
+	for _, f := range findings(t, m, keys...) {
+		t.Error(f)
+	}
+}
+
+// findings are the errors that validate finds in the packages of a store.
+func findings(t testing.TB, m *memory, keys ...validate.Key) []validate.Finding {
+	t.Helper()
 	src, err := validate.OpenDir(save(t, m), "")
 	if err != nil {
 		t.Fatal(err)
@@ -202,11 +211,7 @@ func validated(t testing.TB, m *memory, keys ...validate.Key) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range r.Findings {
-		if f.Level == validate.Error {
-			t.Error(f)
-		}
-	}
+	return slices.DeleteFunc(r.Findings, func(f validate.Finding) bool { return f.Level != validate.Error })
 }
 
 // Plans for the tests: everything goes to bucket b.

@@ -130,6 +130,55 @@ func TestSegmentsAreAligned(t *testing.T) {
 	}
 }
 
+// TestOneTargetDuration: the media playlists of a group have one target duration, also where frames of sound make its segments longer than those of pictures,
+// and sound that goes on behind the picture makes no segment of two lengths.
+func TestOneTargetDuration(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, picture, sound string // seconds
+		want                 string
+		durations            []float64 // of sound
+	}{
+		{"sound of whole frames", "6", "6", "3", []float64{2, 2, 2}},
+		{"sound that goes on", "3.92", "7", "3", []float64{2, 2, 2, 1}},
+		{"sound that goes on for less than a second behind the last segment", "3.92", "4.9", "3", []float64{2, 2.9}},
+		{"sound that goes on for longer than that", "3.92", "5.2", "3", []float64{2, 2, 1.2}},
+		{"sound that goes on behind a whole segment", "4", "7", "3", []float64{2, 2, 2, 1}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := hlsOnly("v0")
+			p.Renditions = append(p.Renditions, audio("a0"))
+			p.Streams[0] = hlsGroup("film", 1, variant("film_v", 0, "g", "v0"), sound("film_s", 1, "g", "a0"))
+			p.Streams[0].Cut.MinimumFinal, p.Streams[0].Representations[0].FrameRate = 0, media.Rational{Num: 25, Den: 1}
+			made := encodeOnce(t, "-f lavfi -i testsrc2=s=160x90:r=25:d="+tt.picture+" -f lavfi -i sine=r=48000:d="+tt.sound,
+				stream{"v0", "-map 0:v " + videoArgs + keyEvery("2")}, stream{"a0", "-map 1:a " + audioArgs})
+			m := newMemory()
+			rep, err := Run(t.Context(), p, readers(made), m, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{"film_v.m3u8", "film_s.m3u8"} {
+				if list := string(m.objects["s3://b/"+name]); !strings.Contains(list, "#EXT-X-TARGETDURATION:"+tt.want+"\n") {
+					t.Errorf("%s has not the target duration %s:\n%s", name, tt.want, list)
+				}
+			}
+			var got []float64
+			for _, d := range rep.Outputs[1].SegmentDurations {
+				got = append(got, d.Seconds())
+			}
+			if !slices.EqualFunc(got, tt.durations, func(a, b float64) bool { return math.Abs(a-b) < 0.03 }) {
+				t.Errorf("sound in segments of %v s, want %v", got, tt.durations)
+			}
+			for _, f := range findings(t, m) {
+				if f.Rule != "stream-end" { // that sound goes on
+					t.Error(f)
+				}
+			}
+		})
+	}
+}
+
 func TestSegmentsOnly(t *testing.T) {
 	t.Parallel()
 	p := hlsOnly("v0", "a0")

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
-	"math"
 	"time"
 
 	"darkroom/internal/hls"
@@ -203,16 +202,17 @@ func (r *representation) load() load {
 		return r.imageLoad()
 	}
 	durations := r.durations()
-	if m := r.group.plan.HLS; len(m) > 0 && m[0].IntegerDurations {
-		durations = whole(durations)
+	target := targetOf(&plan.HLSOptions{LegacyTarget: true}, durations)
+	if m := r.group.plan.HLS; len(m) > 0 {
+		target = r.target(&m[0].HLSOptions)
+		if m[0].IntegerDurations {
+			durations = whole(durations)
+		}
 	}
 	loads := make([]hls.Load, len(durations))
-	longest := time.Duration(0)
 	for i := range loads {
 		loads[i] = hls.Load{Duration: durations[i], Bytes: r.bytes(i)}
-		longest = max(longest, durations[i])
 	}
-	target := time.Duration(max(1, math.Ceil(longest.Seconds()))) * time.Second
 	peak, average := hls.Bandwidth(loads, target)
 	return load{peak, average}
 }

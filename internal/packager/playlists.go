@@ -242,6 +242,7 @@ func (o hlsOptions) reference(from, to string) string { return o.BaseURL + uri.R
 // playlist is its media playlist.
 func (r *representation) playlist(o *plan.HLSOptions) (*hls.Media, error) {
 	m := newMedia(o)
+	m.Target = r.target(o)
 	durations := r.durations()
 	for i, seg := range r.cutter.done {
 		s, err := r.entry(o, r.plan.Playlist.Key, seg)
@@ -252,6 +253,29 @@ func (r *representation) playlist(o *plan.HLSOptions) (*hls.Media, error) {
 		m.Segments = append(m.Segments, s)
 	}
 	return m, nil
+}
+
+// target is the target duration of its media playlist. All of a group have one, RFC 8216 6.2.4, but for captions.
+func (r *representation) target(o *plan.HLSOptions) time.Duration {
+	if r.plan.Text != "" {
+		return targetOf(o, r.durations())
+	}
+	longest := time.Duration(0)
+	for _, other := range r.group.reps {
+		if other.cutter != nil && other.plan.Text == "" && other.plan.Playlist.Key != "" {
+			longest = max(longest, targetOf(o, other.durations()))
+		}
+	}
+	return longest
+}
+
+// targetOf is the target duration that segments ask for.
+func targetOf(o *plan.HLSOptions, durations []time.Duration) time.Duration {
+	m := newMedia(o)
+	for _, d := range durations {
+		m.Segments = append(m.Segments, hls.Segment{Duration: d})
+	}
+	return m.TargetDuration()
 }
 
 func newMedia(o *plan.HLSOptions) *hls.Media {

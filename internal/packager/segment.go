@@ -1,6 +1,7 @@
 package packager
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"time"
@@ -12,7 +13,7 @@ import (
 	"darkroom/internal/plan"
 )
 
-// tailTolerance is how much longer than the picture sound may be before it gets segments of its own: less is the rest of the last one.
+// tailTolerance is how much sound there must be behind the last segment of pictures for segments of its own: less is the rest of the last one.
 const tailTolerance = int64(time.Second)
 
 // maxJoin is how many bytes of what may be joined to the segment before are held back; more is a segment of its own, however short.
@@ -26,7 +27,8 @@ const maxSegments = 259_200
 // One track, the clock, decides: a segment begins at its first key frame shown at or after each multiple of the segment length; where lengths follow groups of
 // pictures whose cadence the plan says, at the first one of the cadence that makes the segment before as long as asked. The clock is the
 // picture of a package that has one; others follow the picture of the group's first representation that has one, of which they get only the times;
-// sound without any picture cuts itself. Sound goes to the segment in which it is heard. When the clock has ended, what goes on is cut at the multiples.
+// sound without any picture cuts itself. Sound goes to the segment in which it is heard. When the clock has ended, what goes on is cut where the clock would have
+// been, then at the multiples.
 type segmenter struct {
 	j       *job
 	group   *streamGroup
@@ -51,6 +53,8 @@ type segmenter struct {
 	held     *segment // complete, but perhaps to be joined by the last one
 	done     []*segment
 	clockEnd int64 // where the last sample of the clock ends, so far
+	tailed   bool  // there are segments behind the end of the clock
+	aside    []asideSample
 	end      int64 // where the last written sample ends, so far
 	events   int   // timed metadata that were written
 	stamped  int   // segments up to the one that has the time of day
@@ -171,6 +175,9 @@ func (s *segmenter) write() error {
 		}
 		index := s.next()
 		if index < 0 {
+			if err := s.placeAside(); err != nil {
+				return err
+			}
 			return s.finish()
 		}
 		if err := s.step(index); err != nil {
@@ -276,12 +283,47 @@ func (s *segmenter) longEnough(sample *media.Sample) bool {
 	return shownAt(s.feed.heads[s.clock].track, sample)-s.current.start >= int64(s.cutting().Minimum)
 }
 
+// asideSample is one behind the end of the clock that waits for what follows it: a segment of its own, or nothing.
+type asideSample struct {
+	index  int
+	sample media.Sample
+}
+
+// step writes a sample, or puts it aside. What is put aside is less than tailTolerance, of sound.
 func (s *segmenter) step(index int) error {
 	h := &s.feed.heads[index]
 	sample := h.peek()
+	from := max(s.boundary, s.clockEnd)
+	if !s.feed.heads[s.clock].ended || s.tailed || shownAt(h.track, sample) < from {
+		return s.place(index, sample)
+	}
+	kept := *sample
+	kept.Data = bytes.Clone(sample.Data)
+	s.aside = append(s.aside, asideSample{index, kept})
+	if shownAt(h.track, sample) < from+tailTolerance {
+		return nil
+	}
+	s.tailed, s.boundary = true, from
+	return s.placeAside()
+}
+
+// placeAside writes what was put aside.
+func (s *segmenter) placeAside() error {
+	for i := range s.aside {
+		if err := s.place(s.aside[i].index, &s.aside[i].sample); err != nil {
+			return err
+		}
+	}
+	s.aside = nil
+	return nil
+}
+
+// place writes a sample, behind what must end before it.
+func (s *segmenter) place(index int, sample *media.Sample) error {
+	h := &s.feed.heads[index]
 	shown := shownAt(h.track, sample)
 	switch {
-	case s.cuts(index, sample) || s.cutsTail(shown):
+	case s.cuts(index, sample) || s.tailed && shown >= s.boundary:
 		if err := s.cut(shown, h.track, sample); err != nil {
 			return err
 		}
@@ -313,18 +355,6 @@ func (s *segmenter) cutsFragment(index int, sample *media.Sample, shown int64) b
 		return false
 	}
 	return index == s.clock && s.timing < 0 || s.timing >= 0 && index != s.timing
-}
-
-// cutsTail reports whether a segment begins with a sample after the end of the clock.
-func (s *segmenter) cutsTail(shown int64) bool {
-	if !s.feed.heads[s.clock].ended {
-		return false
-	}
-	length := int64(s.cutting().Length)
-	if least := s.clockEnd + tailTolerance; s.boundary < least {
-		s.boundary = (least + length - 1) / length * length
-	}
-	return shown >= s.boundary
 }
 
 // length is how long the segment being written is, by the clock as long as it runs, so that all tracks of a group judge alike.

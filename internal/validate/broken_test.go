@@ -132,7 +132,7 @@ func TestBroken(t *testing.T) {
 				trun[at+1] |= 1
 			}
 		}},
-		{"segment-alignment", "ts", nil, func(t *testing.T, f files) {
+		{"segment-alignment", "ts", []string{"hls-same-target"}, func(t *testing.T, f files) {
 			f["large0.ts"] = append(f["large0.ts"], f["large1.ts"]...)
 			f.swap(t, "large.m3u8", `(?s)#EXT-X-TARGETDURATION:2.*`, "#EXT-X-TARGETDURATION:4\n#EXT-X-PLAYLIST-TYPE:VOD\n#EXTINF:4.000000,\nlarge0.ts\n#EXT-X-ENDLIST\n")
 		}},
@@ -218,7 +218,11 @@ func TestBroken(t *testing.T) {
 		}},
 		{"hls-version", "clear", nil, func(t *testing.T, f files) { f.edit(t, "l.m3u8", "#EXT-X-VERSION:6", "#EXT-X-VERSION:3") }},
 		{"hls-extinf", "clear", nil, func(t *testing.T, f files) { f.edit(t, "l.m3u8", "#EXTINF:2.000", "#EXTINF:2.100") }},
-		{"hls-target-duration", "clear", nil, func(t *testing.T, f files) { f.edit(t, "l.m3u8", "#EXT-X-TARGETDURATION:3", "#EXT-X-TARGETDURATION:1") }},
+		{"hls-target-duration", "clear", []string{"hls-same-target"}, func(t *testing.T, f files) {
+			f.edit(t, "l.m3u8", "#EXT-X-TARGETDURATION:3", "#EXT-X-TARGETDURATION:1")
+		}},
+		{"hls-same-target", "clear", nil, func(t *testing.T, f files) { f.edit(t, "a.m3u8", "#EXT-X-TARGETDURATION:3", "#EXT-X-TARGETDURATION:4") }},
+		{"hls-same-target", "packed", nil, func(t *testing.T, f files) { f.edit(t, "t.m3u8", "#EXT-X-PLAYLIST-TYPE:VOD\n", "") }},
 		{"hls-end", "clear", nil, func(t *testing.T, f files) { f.edit(t, "l.m3u8", "#EXT-X-ENDLIST", "") }},
 		{"hls-map", "clear", nil, func(t *testing.T, f files) { f.swap(t, "l.m3u8", `#EXT-X-MAP:.*\n`, "") }},
 		{"hls-key", "cenc", nil, func(t *testing.T, f files) {

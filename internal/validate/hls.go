@@ -133,7 +133,36 @@ func (c *checker) multivariant(ref string, p *playlist) {
 	for _, m := range together {
 		c.ends(ref, slices.DeleteFunc(m, func(s *stream) bool { return s == nil || s.facts(caption) != nil || s.captions }))
 	}
+	c.sameTarget(ref, p, streams)
 	c.sessionKeys(ref, p, streams)
+}
+
+// sameTarget checks that the media playlists have one target duration. Those of images, which the RFC does not know, are no variants.
+func (c *checker) sameTarget(ref string, p *playlist, streams map[string]*stream) {
+	var first *stream
+	check := func(n int, uri string, k string) {
+		abs, err := c.src.Resolve(ref, uri)
+		if err != nil || uri == "" || streams[abs] == nil {
+			return
+		}
+		s := streams[abs]
+		own := s.playlist
+		if own == nil || !own.hasTarget || own.images || (own.iframes || k == "SUBTITLES") && own.kind == "VOD" {
+			return
+		}
+		if first == nil {
+			first = s
+		}
+		if t := first.playlist.target; own.target != t {
+			c.fail("hls-same-target", line(ref, n), "%s has an EXT-X-TARGETDURATION of %g, and %s one of %g", s.name, own.target, first.name, t)
+		}
+	}
+	for i := range p.variants {
+		check(p.variants[i].line, p.variants[i].uri, "")
+	}
+	for i := range p.renditions {
+		check(p.renditions[i].line, p.renditions[i].uri, p.renditions[i].kind)
+	}
 }
 
 // sessionKeys checks that the keys of the session are those of media playlists.

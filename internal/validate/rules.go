@@ -46,6 +46,7 @@ var ruleTable = map[string]struct{ source, text string }{
 	"hls-version":           {"RFC 8216 7", "EXT-X-VERSION is at least what the tags need"},
 	"hls-extinf":            {"RFC 8216 4.3.2.1", "EXTINF is the measured duration"},
 	"hls-target-duration":   {"RFC 8216 4.3.3.1", "no EXTINF is greater than EXT-X-TARGETDURATION, rounded"},
+	"hls-same-target":       {"RFC 8216 6.2.4", "media playlists of variants have one target duration, but for those of captions and key frames of a finished film"},
 	"hls-end":               {"RFC 8216 4.3.3.4, 4.3.3.5", "a finished film ends with EXT-X-ENDLIST"},
 	"hls-map":               {"RFC 8216 4.3.2.5", "fragmented MP4 has an EXT-X-MAP"},
 	"hls-key":               {"RFC 8216 4.3.2.4", "EXT-X-KEY has the attributes of its method"},
