@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"slices"
 	"time"
 
 	"darkroom/internal/hls"
@@ -229,21 +230,30 @@ func whole(durations []time.Duration) []time.Duration {
 	return out
 }
 
-// imageLoad is that of images, which come one for so many pictures.
+// imageLoad is that of images.
 func (r *representation) imageLoad() load {
-	each := r.imageDuration()
-	loads := make([]hls.Load, len(r.images))
-	for i := range r.images {
-		loads[i] = hls.Load{Duration: each, Bytes: r.imageBytes[i]}
+	durations := r.imageDurations()
+	loads := make([]hls.Load, len(durations))
+	longest := time.Duration(0)
+	for i, d := range durations {
+		loads[i] = hls.Load{Duration: d, Bytes: r.imageBytes[i]}
+		longest = max(longest, d)
 	}
-	peak, average := hls.Bandwidth(loads, each)
+	peak, average := hls.Bandwidth(loads, longest)
 	return load{peak, average}
 }
 
-// imageDuration is how much of the film an image tells of.
-func (r *representation) imageDuration() time.Duration {
+// imageDurations are how much of the film each image tells of. Those of segments last as long as these; where the last segments are joined, or have no picture,
+// there is not one of each, and what is left over is not named.
+func (r *representation) imageDurations() []time.Duration {
 	t := r.plan.Tiles
-	return t.Interval * time.Duration(t.Columns*t.Rows)
+	if t.Segments {
+		if clock := r.group.clock(); clock != nil {
+			durations := clock.reps[0].durations()
+			return durations[:min(len(durations), len(r.images))]
+		}
+	}
+	return slices.Repeat([]time.Duration{t.Interval * time.Duration(t.Columns*t.Rows)}, len(r.images))
 }
 
 // picture is its track of pictures, nil for none.

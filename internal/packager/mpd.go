@@ -3,6 +3,8 @@ package packager
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -120,14 +122,36 @@ func (r *representation) describeImages(p *plan.DASHManifest, d dash.Representat
 	t := r.plan.Tiles
 	d.Kind, d.Width, d.Height = 0, t.Width*t.Columns, t.Height*t.Rows
 	d.Tiles = &dash.Tiles{Columns: t.Columns, Rows: t.Rows}
-	times := dash.Times{Timescale: 1000}
-	for range r.images {
-		times.Durations = append(times.Durations, r.imageDuration().Milliseconds())
+	times, err := r.imageTimes()
+	if err != nil {
+		return d, err
 	}
 	d.Segments = &dash.Segments{
 		Times: times, Before: uri.Relative(p.Key, r.plan.Segments.Key), After: uri.Relative("", r.plan.Extension), Digits: r.plan.Digits, First: r.plan.First,
 	}
 	return d, nil
+}
+
+// imageTimes are those of images, of which each lasts a whole number of ticks: as the pictures that it is of, or as its segment.
+func (r *representation) imageTimes() (dash.Times, error) {
+	durations := r.imageDurations()
+	if clock := r.group.clock(); clock != nil && r.plan.Tiles.Segments {
+		like := clock.reps[0]
+		times := dash.Times{Timescale: uint32(like.timescale())}
+		before := int64(0)
+		for i := range durations {
+			start, ticks := like.span(i)
+			times.Durations = append(times.Durations, start+ticks-before)
+			before = start + ticks
+		}
+		return times, nil
+	}
+	rate := r.plan.FrameRate
+	if !rate.Known() || rate.Num > math.MaxUint32 {
+		return dash.Times{}, fmt.Errorf("images at %v a second", rate)
+	}
+	each := rate.Den * int64(r.plan.Tiles.Columns*r.plan.Tiles.Rows)
+	return dash.Times{Timescale: uint32(rate.Num), Durations: slices.Repeat([]int64{each}, len(durations))}, nil
 }
 
 // smooth makes the client and the server manifest.

@@ -424,8 +424,8 @@ func (r *representation) imagePlaylist(o *plan.HLSOptions) *hls.Media {
 	if t.Columns*t.Rows > 1 {
 		m.Tiles = &hls.Tiles{Columns: t.Columns, Rows: t.Rows, Width: t.Width, Height: t.Height, Interval: t.Interval}
 	}
-	for _, loc := range r.images {
-		m.Segments = append(m.Segments, hls.Segment{URI: hlsOptions(*o).reference(r.plan.Playlist.Key, loc.Key), Duration: r.imageDuration()})
+	for i, d := range r.imageDurations() {
+		m.Segments = append(m.Segments, hls.Segment{URI: hlsOptions(*o).reference(r.plan.Playlist.Key, r.images[i].Key), Duration: d})
 	}
 	return m
 }

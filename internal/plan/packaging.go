@@ -44,6 +44,7 @@ type packaging struct {
 	largeCaptions       bool // segments of captions are longer than those of pictures
 	iFrameModifier      string
 	images              *imageSettings
+	idleImages          bool // there are settings of image-based trick play that nothing asks for
 	manifests           []additionalManifest
 	id3Period           time.Duration
 	id3Frame            string
@@ -62,6 +63,8 @@ type imageSettings struct {
 	interval      float64 // seconds, of FOLLOW_CUSTOM
 	width, height int
 	columns, rows int
+	// What the job says itself, though cadence or rows would do without.
+	intervalGiven, rowsGiven bool
 }
 
 // kindOf is the kind of a streaming group, zero for others.
@@ -226,6 +229,7 @@ func (p *packaging) readSmooth(s *types.MsSmoothGroupSettings) {
 // image reads image-based trick play. Its settings speak of ADVANCED alone.
 func (p *packaging) image(kind, cadence string, interval *float64, width, height, columns, rows *int32) {
 	i := &imageSettings{width: defaultThumbnailWidth, columns: defaultTileColumns, rows: defaultTileRows, cadence: "FOLLOW_IFRAME"}
+	p.idleImages = kind != "ADVANCED" && (cadence != "" || interval != nil || width != nil || height != nil || columns != nil || rows != nil)
 	switch kind {
 	case "THUMBNAIL":
 	case "THUMBNAIL_AND_FULLFRAME":
@@ -234,7 +238,7 @@ func (p *packaging) image(kind, cadence string, interval *float64, width, height
 		if cadence != "" {
 			i.cadence = cadence
 		}
-		i.interval = aws.ToFloat64(interval)
+		i.interval, i.intervalGiven, i.rowsGiven = aws.ToFloat64(interval), interval != nil, rows != nil
 		set := func(to *int, from *int32) {
 			if from != nil {
 				*to = int(*from)

@@ -176,6 +176,8 @@ type Tiles struct {
 	Columns, Rows int
 	Width, Height int // of one picture
 	Interval      time.Duration
+	// Segments says that each image is of a segment of the group's first picture, and lasts as long (intervalCadence FOLLOW_SEGMENTATION).
+	Segments bool `json:",omitzero"`
 }
 
 // HLSManifest is a multivariant playlist.

@@ -258,6 +258,57 @@ func TestSegmentLengths(t *testing.T) {
 	}
 }
 
+// TestImages: how often images are taken, and what of them does not go.
+func TestImages(t *testing.T) {
+	t.Parallel()
+	avc, sound := videoSettings[media.AVC], audioSettings[media.AAC]
+	specified := strings.Replace(avc, `"maxBitrate"`, `"framerateControl":"SPECIFIED","framerateNumerator":30000,"framerateDenominator":1001,"maxBitrate"`, 1)
+	follow := `,"imageBasedTrickPlay":"ADVANCED","imageBasedTrickPlaySettings":{"intervalCadence":"FOLLOW_SEGMENTATION","tileWidth":1,"tileHeight":1`
+	custom := `,"imageBasedTrickPlay":"ADVANCED","imageBasedTrickPlaySettings":{`
+	for _, c := range []struct {
+		name, text string
+		source     *Probe
+		rate       media.Rational // zero for a refusal
+	}{
+		{"key frames", streamOf(CMAF, to+custom+`"tileHeight":4}`, avc, sound), rate(30000, 1001), media.Rational{Num: 500, Den: 1001}},
+		{"an interval", streamOf(CMAF, to+custom+`"intervalCadence":"FOLLOW_CUSTOM","thumbnailInterval":5}`, avc, sound), rate(30000, 1001), media.Rational{Num: 200, Den: 1001}},
+		{"segments of whole frames", streamOf(CMAF, to+`,"segmentLength":6`+follow+"}", avc, sound), rate(25, 1), media.Rational{Num: 1, Den: 6}},
+		{"segments of frames that do not fit", streamOf(CMAF, to+`,"segmentLength":6`+follow+"}", avc, sound), rate(30000, 1001), media.Rational{Num: 1, Den: 6}},
+		{"matched segments", streamOf(CMAF, to+`,"segmentLength":20,"segmentLengthControl":"MATCH"`+follow+"}", specified, sound), rate(50, 1), media.Rational{Num: 375, Den: 8008}},
+		{"multiples of the GOP", streamOf(CMAF, to+`,"segmentLength":5,"fragmentLength":2,"segmentLengthControl":"GOP_MULTIPLE"`+follow+"}", avc, sound), rate(25, 1), media.Rational{Num: 1, Den: 6}},
+		{"multiples of a GOP that does not fit", streamOf(CMAF, to+`,"segmentLength":6,"fragmentLength":2,"segmentLengthControl":"GOP_MULTIPLE"`+follow+"}", avc, sound), rate(30000, 1001), media.Rational{Num: 500, Den: 3003}},
+		{"a least length of multiples of the GOP", streamOf(AppleHLS, strings.Replace(toHLS, `"minSegmentLength":0`, `"minSegmentLength":9`, 1)+`,"segmentLength":6,"segmentLengthControl":"GOP_MULTIPLE"`+follow+"}", avc, sound), rate(25, 1), media.Rational{Num: 1, Den: 10}},
+		{"a least length that is longer", streamOf(AppleHLS, strings.Replace(toHLS, `"minSegmentLength":0`, `"minSegmentLength":9`, 1)+`,"segmentLength":6`+follow+"}", avc, sound), rate(25, 1), media.Rational{}},
+		{"rows that do not fit", streamOf(CMAF, to+custom+`"tileHeight":24}`, avc, sound), rate(25, 1), media.Rational{}},
+		{"a height of thumbnails that leaves no room", streamOf(CMAF, to+custom+`"thumbnailHeight":500}`, avc, sound), rate(25, 1), media.Rational{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p, err := New(settings(t, c.text), c.source, Options{Start: start})
+			if !c.rate.Known() {
+				var failed *job.Error
+				if !errors.As(err, &failed) || failed.Code != 1040 || !strings.Contains(failed.Message, "imageBasedTrickPlaySettings") {
+					t.Errorf("got %v, want 1040 that names imageBasedTrickPlaySettings", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range p.Streams[0].Representations {
+				if r.Format != Images {
+					continue
+				}
+				if r.FrameRate != c.rate || r.Tiles.Segments != strings.Contains(c.text, "FOLLOW_SEGMENTATION") {
+					t.Errorf("images at %v a second, of segments: %v; want %v", r.FrameRate, r.Tiles.Segments, c.rate)
+				}
+				return
+			}
+			t.Error("no images")
+		})
+	}
+}
+
 // TestEncodeOnceForSegments: groups whose segments have different lengths share an encoding where its key frames can serve both.
 func TestEncodeOnceForSegments(t *testing.T) {
 	t.Parallel()
@@ -334,6 +385,10 @@ func TestStreamsAreRefused(t *testing.T) {
 		{"high tiles", streamOf(CMAF, tiles(`"tileHeight":100,"thumbnailHeight":100`), avc, sound), cmaf + "/imageBasedTrickPlaySettings/tileHeight", false},
 		{"wide tiles", streamOf(CMAF, tiles(`"tileWidth":512,"thumbnailWidth":312`), avc, sound), cmaf + "/imageBasedTrickPlaySettings/tileWidth", true},
 		{"custom without an interval", streamOf(CMAF, tiles(`"intervalCadence":"FOLLOW_CUSTOM"`), avc, sound), cmaf + "/imageBasedTrickPlaySettings/thumbnailInterval", false},
+		{"a custom interval of key frames", streamOf(CMAF, tiles(`"intervalCadence":"FOLLOW_IFRAME","thumbnailInterval":5`), avc, sound), cmaf + "/imageBasedTrickPlaySettings/thumbnailInterval", true},
+		{"a custom interval of nothing", streamOf(CMAF, tiles(`"thumbnailInterval":5`), avc, sound), cmaf + "/imageBasedTrickPlaySettings/thumbnailInterval", true},
+		{"settings of thumbnails that are not ADVANCED", streamOf(CMAF, strings.Replace(tiles(`"tileWidth":2`), "ADVANCED", "THUMBNAIL", 1), avc, sound), cmaf + "/imageBasedTrickPlaySettings", true},
+		{"settings of thumbnails that are not made", streamOf(DASH, strings.Replace(tiles(`"thumbnailWidth":160`), `"imageBasedTrickPlay":"ADVANCED",`, "", 1), avc, sound), dash + "/imageBasedTrickPlaySettings", true},
 		{"an unknown identifier", streamOf(CMAF, to+`,"dashIFrameTrickPlayNameModifier":"$x$"`, avc, sound), cmaf + "/dashIFrameTrickPlayNameModifier", false},
 		{"$Number$ in one output", strings.Replace(streamOf(DASH, to, avc, sound), `"_v"`, `"_v$Number$"`, 1), group, false},
 		{"$Number$ twice", strings.NewReplacer(`"_v"`, `"_v$Number$$Time$"`, `"_a"`, `"_a$Number$$Time$"`).Replace(streamOf(DASH, to, avc, sound)), v + "/nameModifier", false},

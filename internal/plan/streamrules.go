@@ -135,11 +135,17 @@ func (c *checker) additional(member string, p *packaging, outputs []types.Output
 
 // images judges image-based trick play.
 func (c *checker) images(member string, p *packaging) {
+	at := member + "/imageBasedTrickPlaySettings"
+	if p.idleImages {
+		c.lack(at, "the settings go with imageBasedTrickPlay ADVANCED alone")
+	}
 	i := p.images
 	if i == nil {
 		return
 	}
-	at := member + "/imageBasedTrickPlaySettings"
+	if i.intervalGiven && i.cadence != "FOLLOW_CUSTOM" {
+		c.lack(at+"/thumbnailInterval", "goes with intervalCadence FOLLOW_CUSTOM alone; it is %s", i.cadence)
+	}
 	switch i.cadence {
 	case "FOLLOW_CUSTOM":
 		if i.interval <= 0 || math.IsNaN(i.interval) {

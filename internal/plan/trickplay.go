@@ -65,12 +65,15 @@ func (s *streaming) pictures() error {
 		return nil
 	}
 	v, i := s.video[of], s.images
-	every := max(1, v.KeyFrameInterval) // frames
+	rate := everyFrames(v.FrameRate, v.KeyFrameInterval)
 	switch i.cadence {
 	case "FOLLOW_CUSTOM":
-		every = max(1, int(math.Round(min(i.interval, math.MaxInt32)*v.FrameRate.Float())))
+		rate = everyFrames(v.FrameRate, int(math.Round(min(i.interval, math.MaxInt32)*v.FrameRate.Float())))
 	case "FOLLOW_SEGMENTATION":
-		every = max(1, int(math.Ceil(s.cut.Length.Seconds()*v.FrameRate.Float())))
+		if s.cut.Control != GOPMultiple && s.cut.Minimum > s.cut.Length {
+			return job.Errorf(1040, "%s: imageBasedTrickPlaySettings: intervalCadence FOLLOW_SEGMENTATION needs a minSegmentLength of at most the segment length, %v; it is %v.", s.path, s.cut.Length, s.cut.Minimum)
+		}
+		rate = s.segmentRate(v)
 	}
 	thumb := v.Picture
 	w, h := i.width, i.height
@@ -79,18 +82,42 @@ func (s *streaming) pictures() error {
 	}
 	rows, columns := i.rows, i.columns
 	if most := maxTilesHeight / h; rows > most {
-		if s.images.height > 0 || most < 1 {
+		if s.images.height > 0 || s.images.rowsGiven || most < 1 {
 			return job.Errorf(1040, "%s: imageBasedTrickPlaySettings: %d rows of %d pixels are higher than %d. Choose a lower tileHeight or thumbnailWidth.", s.path, rows, h, maxTilesHeight)
 		}
 		rows = max(1, most&^1)
 	}
 	fitThumbnail(&thumb, v.Picture, w, h)
-	s.image("_thumbnail", thumb, v, every, columns, rows, of)
+	s.image("_thumbnail", thumb, rate, columns, rows, of)
 	if i.fullFrame {
-		s.image("_fullframe", v.Picture, v, every, 1, 1, of)
+		s.image("_fullframe", v.Picture, rate, 1, 1, of)
 	}
 	return nil
 }
+
+// everyFrames is the rate of one in so many frames.
+func everyFrames(rate media.Rational, frames int) media.Rational {
+	return reduce(media.Rational{Num: rate.Num, Den: rate.Den * int64(max(1, frames))})
+}
+
+// segmentRate is how often segments of a picture begin. Where lengths follow groups of pictures it is one in so many of these; else a length that is no whole
+// number of frames makes segments of a frame more and a frame less, and pictures are taken by the length itself.
+func (s *streaming) segmentRate(v *Video) media.Rational {
+	fps := v.FrameRate.Float()
+	frames := s.cut.Length.Seconds() * fps
+	if s.cut.Control == GOPMultiple {
+		const half = 0.5 // by which a length may miss a whole number of frames
+		group := float64(max(1, v.KeyFrameInterval))
+		return everyFrames(v.FrameRate, int(math.Ceil(max(frames-half, s.cut.Minimum.Seconds()*fps)/group-1e-9)*group))
+	}
+	if whole := math.Round(frames); math.Abs(frames-whole) < wholeFrames {
+		return everyFrames(v.FrameRate, int(whole))
+	}
+	return reduce(media.Rational{Num: int64(time.Second), Den: int64(s.cut.Length)})
+}
+
+// wholeFrames is by how many frames a length may miss a whole number of them and be taken as one: lengths are rounded to nanoseconds.
+const wholeFrames = 1e-5
 
 func sampleAspect(p Picture) float64 {
 	if !p.SampleAspectRatio.Known() {
@@ -107,8 +134,8 @@ func fitThumbnail(to *Picture, from Picture, w, h int) {
 	to.SampleAspectRatio = media.Rational{Num: 1, Den: 1}
 }
 
-func (s *streaming) image(suffix string, p Picture, of *Video, every, columns, rows, like int) {
-	p.FrameRate = reduce(media.Rational{Num: of.FrameRate.Num, Den: of.FrameRate.Den * int64(every)})
+func (s *streaming) image(suffix string, p Picture, rate media.Rational, columns, rows, like int) {
+	p.FrameRate = rate
 	f := &Frames{Picture: p, MaxCaptures: defaultMaxCaptures, Quality: defaultCaptureQuality, Columns: columns, Rows: rows}
 	stem := s.dest.base + suffix
 	r := Representation{
@@ -116,7 +143,7 @@ func (s *streaming) image(suffix string, p Picture, of *Video, every, columns, r
 		Segments: s.dest.location(stem + "_"), Digits: hlsDigits, First: 1, Extension: ".jpg", FrameRate: p.FrameRate,
 		Tiles: &Tiles{
 			Columns: columns, Rows: rows, Width: p.Width, Height: p.Height,
-			Interval: time.Duration(float64(every) / of.FrameRate.Float() * float64(time.Second)),
+			Interval: time.Duration(math.Round(float64(time.Second) / rate.Float())), Segments: s.images.cadence == "FOLLOW_SEGMENTATION",
 		},
 	}
 	if s.kind != AppleHLS {
