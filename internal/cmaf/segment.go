@@ -1,6 +1,8 @@
 package cmaf
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -88,6 +90,35 @@ func (w *Writer) AppendEvent(dst []byte, e *Event) ([]byte, error) {
 		return dst, fmt.Errorf("an event message of version %d: there are 0 and 1", e.Version)
 	}
 	return b.Bytes, nil
+}
+
+// DelayEvent tells the time of an event message from a segment that begins so many ticks earlier. box begins with what AppendEvent appended, and is changed in
+// place; a message of version 1 says its time in full and stays as it is.
+func DelayEvent(box []byte, ticks int64) error {
+	const head = 12 // of a full box
+	if len(box) < head || string(box[4:8]) != "emsg" {
+		return errors.New("no event message")
+	}
+	if box[8] != 0 {
+		return nil
+	}
+	at := head
+	for range 2 { // scheme and value
+		n := bytes.IndexByte(box[at:], 0)
+		if n < 0 {
+			return errors.New("an event message that is cut off")
+		}
+		at += n + 1
+	}
+	if at += 4; len(box) < at+4 { // behind the timescale
+		return errors.New("an event message that is cut off")
+	}
+	delta := int64(binary.BigEndian.Uint32(box[at:])) + ticks
+	if delta < 0 || delta > math.MaxUint32 {
+		return fmt.Errorf("an event of version 0, %d ticks after its segment begins", delta)
+	}
+	binary.BigEndian.PutUint32(box[at:], uint32(delta))
+	return nil
 }
 
 // Reference is a segment in a segment index, ISO/IEC 14496-12 8.16.3.

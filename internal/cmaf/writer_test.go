@@ -591,6 +591,42 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// TestDelayEvent: a message of version 0 is told from a segment that begins earlier; one of version 1 stays.
+func TestDelayEvent(t *testing.T) {
+	t.Parallel()
+	w := newWriter(t, testTrack(t, true, 0), cmaf.WriterOptions{Flavour: cmaf.CMAF})
+	event := func(e cmaf.Event) []byte {
+		b, err := w.AppendEvent(nil, &e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	for version := range 2 {
+		e := cmaf.Event{Version: version, Scheme: "urn:x", Value: "v", ID: 3, Time: 90_000, SegmentTime: 60_000, Duration: 30, Data: []byte{1, 2}}
+		got := event(e)
+		got = append(got, "behind it"...)
+		if err := cmaf.DelayEvent(got, 50_000); err != nil {
+			t.Fatal(err)
+		}
+		e.SegmentTime = 10_000
+		if want := append(event(e), "behind it"...); !bytes.Equal(got, want) {
+			t.Errorf("version %d: got %x, want %x", version, got, want)
+		}
+	}
+	good := event(cmaf.Event{Scheme: "urn:x", Time: 90_000})
+	for name, b := range map[string][]byte{"nothing": nil, "another box": bytes.Replace(good, []byte("emsg"), []byte("free"), 1), "no scheme": good[:14], "no time": good[:24]} {
+		if err := cmaf.DelayEvent(bytes.Clone(b), 1); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	for _, ticks := range []int64{-90_001, 1 << 32} {
+		if err := cmaf.DelayEvent(bytes.Clone(good), ticks); err == nil {
+			t.Errorf("by %d ticks: no error", ticks)
+		}
+	}
+}
+
 func TestIndex(t *testing.T) {
 	t.Parallel()
 	w := newWriter(t, testTrack(t, true, 0), cmaf.WriterOptions{Flavour: cmaf.CMAF, TrackID: 2})

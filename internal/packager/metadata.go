@@ -21,6 +21,9 @@ func (s *segmenter) metadata(index int, track *media.Track, sample *media.Sample
 	all := s.group.plan.Metadata
 	for s.events < len(all) && int64(all[s.events].At) <= shown {
 		o := s.current.object
+		if _, ok := s.box.(*fragmented); ok {
+			s.current.events = append(s.current.events, o.written())
+		}
 		var err error
 		if o.buf, err = s.box.event(o.buf, &all[s.events], s.current.start); err != nil {
 			return err

@@ -2,9 +2,12 @@ package packager
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
+	"github.com/Eyevinn/mp4ff/bits"
+	"github.com/Eyevinn/mp4ff/mp4"
 	"github.com/google/go-cmp/cmp"
 
 	"darkroom/internal/cmaf"
@@ -73,6 +76,48 @@ func TestTimedMetadataInEvents(t *testing.T) {
 		at, moof := bytes.Index(body, []byte("emsg")), bytes.Index(body, []byte("moof"))
 		if has := at >= 0; has != (i == 1) || has && (at > moof || !bytes.Contains(body[at:moof], tag)) {
 			t.Errorf("%s: the event message is at %d, and the fragment at %d", name, at, moof)
+		}
+	}
+}
+
+// An event message of version 0 tells its time from the beginning of its segment, also where that is one which the last segment was joined to.
+func TestEventsInAJoinedSegment(t *testing.T) {
+	t.Parallel()
+	tag := id3.Append(nil, id3.ReleaseTime(time.Unix(0, 0)))
+	for _, single := range []bool{false, true} {
+		for version := range 2 {
+			p := &plan.Plan{Renditions: []plan.Rendition{video("v0", true)}, Streams: []plan.StreamGroup{trickGroup(plan.CMAF, single)}}
+			g := &p.Streams[0]
+			g.Cut.MinimumFinal = 1500 * time.Millisecond
+			g.Metadata = []plan.TimedMetadata{{At: 500 * time.Millisecond, ID3: tag}, {At: 2500 * time.Millisecond, ID3: tag}}
+			r := &g.Representations[0]
+			r.IFrames, r.PassMetadata, r.EventScheme, r.EventVersion = nil, true, cmaf.ID3Scheme, version
+			m := newMemory()
+			if _, err := Run(t.Context(), p, readers(shortFilm(t)), m, Options{}); err != nil {
+				t.Fatal(err)
+			}
+			name := "s3://b/film_v_00001.cmfv"
+			if single {
+				name = "s3://b/film_v.cmfv"
+			}
+			var got []time.Duration
+			for body := m.objects[name]; ; {
+				at := bytes.Index(body, []byte("emsg"))
+				if at < 0 {
+					break
+				}
+				box, err := mp4.DecodeBoxSR(0, bits.NewFixedSliceReader(body[at-4:]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				e := box.(*mp4.EmsgBox)
+				ticks := int64(e.PresentationTime) + int64(e.PresentationTimeDelta)
+				got = append(got, time.Duration(ticks)*time.Second/time.Duration(e.TimeScale))
+				body = body[at-4+int(e.Size()):]
+			}
+			if want := []time.Duration{500 * time.Millisecond, 2500 * time.Millisecond}; !slices.Equal(got, want) {
+				t.Errorf("version %d, single file %v: events at %v, want %v", version, single, got, want)
+			}
 		}
 	}
 }

@@ -131,6 +131,7 @@ type segment struct {
 	size int64 // bytes, once it is complete
 	// pieces has an entry for each track that is written.
 	pieces []piece
+	events []int64 // where event messages begin in the object
 	// keyFrames are the places of key frames, where an I-frame playlist wants them.
 	keyFrames []keyFrame
 }
@@ -594,6 +595,9 @@ func (s *segmenter) finish() error {
 // join puts the last segment behind the held one.
 func (s *segmenter) join(last *segment) error {
 	held := s.held
+	if err := s.delayEvents(held, last); err != nil {
+		return err
+	}
 	if last.object != held.object {
 		shift := held.object.written() - int64(s.box.opening()) - last.from
 		o := held.object
@@ -623,6 +627,17 @@ func (s *segmenter) join(last *segment) error {
 		p.size = more.from + more.size - p.from
 	}
 	return held.object.grown()
+}
+
+// delayEvents tells the times of events in the last segment from the one that it is joined to. Nothing of it was sent.
+func (s *segmenter) delayEvents(held, last *segment) error {
+	for _, at := range last.events {
+		r := s.reps[0]
+		if err := cmaf.DelayEvent(last.object.buf[at:], r.tick(last.start)-r.tick(held.start)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // report sets durations: each segment lasts until the next begins, the last until its last sample ends.
