@@ -2,6 +2,7 @@ package packager
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -99,4 +100,40 @@ func TestClearLead(t *testing.T) {
 			t.Errorf("written: %v", m.order)
 		}
 	})
+}
+
+// TestKeyFramesOfHiddenVectors: key frames that a playlist of their own numbers are not encrypted by vectors that follow from the numbers of segments, where it does
+// not state them.
+func TestKeyFramesOfHiddenVectors(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name           string
+		hidden, iframe bool
+		iv             []byte
+		refused        bool
+	}{
+		{"hidden", true, true, nil, true},
+		{"stated", false, true, nil, false},
+		{"constant", true, true, bytes.Repeat([]byte{9}, cenc.KeySize), false},
+		{"without key frames", true, false, nil, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			p := &plan.Plan{Renditions: []plan.Rendition{video("v0", true)}, Streams: []plan.StreamGroup{trickGroup(plan.AppleHLS, false)}}
+			g := &p.Streams[0]
+			keys, _ := encrypted(g, plan.SampleAES)
+			g.Encryption.HideIV, g.Encryption.ConstantIV = tt.hidden, tt.iv
+			if !tt.iframe {
+				g.Representations[0].IFrames = nil
+			}
+			m := newMemory()
+			_, err := Run(t.Context(), p, readers(shortFilm(t)), m, Options{Keys: keys})
+			if refused := errors.Is(err, errKeys); refused != tt.refused || !refused && err != nil {
+				t.Errorf("got %v, refused: want %v", err, tt.refused)
+			}
+			if tt.refused && len(m.objects) > 0 {
+				t.Errorf("written: %v", m.order)
+			}
+		})
+	}
 }

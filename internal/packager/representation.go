@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,10 +102,14 @@ func (g *streamGroup) protect(random func() ([]byte, error)) error {
 	}
 	e := g.plan.Encryption
 	keys := make([]*cenc.Protection, len(g.keys))
+	keyFrames := slices.ContainsFunc(g.reps, func(r *representation) bool { return r.plan.IFrames != nil && r.plan.IFrames.Playlist.Key != "" })
 	for i := range g.keys {
 		k := g.keys[i]
 		if e.ConstantIV != nil {
 			k.IV = e.ConstantIV
+		}
+		if k.IV == nil && e.Method == plan.SampleAES && e.HideIV && keyFrames {
+			return fmt.Errorf("%w: no vector is told, and key frames in their playlist have other numbers than segments", errKeys)
 		}
 		if k.IV == nil && (e.Method == plan.CBCS || e.Method == plan.SampleAES && g.plan.Cut.MinimumFinal > 0) {
 			// cbcs has one vector for a whole track; it stands in tenc, so that a player needs no other word of it. And a last segment that may be joined to the one

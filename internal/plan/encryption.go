@@ -323,6 +323,14 @@ func (c *checker) encryption(path string, kind GroupKind, s *types.OutputGroupSe
 		c.lack(at+"/initializationVectorInManifest", "EXCLUDE leaves the vector to the number of the segment, and minFinalSegmentLength may join the last one to another; "+
 			"give a constantInitializationVector, or leave one of the two out")
 	}
+	if e.method == SampleAES && e.hideIV && e.iv == "" && s.HlsGroupSettings != nil && s.HlsGroupSettings.OutputSelection != types.HlsOutputSelectionSegmentsOnly {
+		for i := range outputs {
+			if o := newOutputOptions(kind, &outputs[i]); o.iFrames != "" {
+				c.lack(at+"/initializationVectorInManifest", "EXCLUDE leaves the vector to the number of the segment, and in the I-frame playlist of output %d key frames have numbers of their own; "+
+					"give a constantInitializationVector, or leave one of the two out", i+1)
+			}
+		}
+	}
 	if e.request != nil {
 		c.keyRequest(path+e.provider, kind, e)
 	}
