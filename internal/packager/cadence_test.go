@@ -132,3 +132,20 @@ func TestFragmentsEndWithGroupsOfPictures(t *testing.T) {
 		}
 	}
 }
+
+// TestMatchedSegments: a length that is no whole number of nanoseconds, as MATCH makes it, does not miss the key frames that are put at its multiples.
+func TestMatchedSegments(t *testing.T) {
+	t.Parallel()
+	const frames = 640 // 1001 frames of sound at 48 kHz: 21.354666... s
+	p := hlsOnly("v0")
+	p.Streams[0].Cut = plan.Cut{Length: 21354666667, Control: plan.MatchAudio}
+	tracks := map[string]TrackReader{"v0": newCadenced(t, ntsc, 10*frames, func(n int) bool { return n%60 == 0 || n%frames == 0 })}
+	rep, err := Run(t.Context(), p, nil, null{}, Options{Tracks: tracks})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := rep.Outputs[0].SegmentDurations
+	if len(got) != 10 || slices.ContainsFunc(got, func(d time.Duration) bool { return (d - 21354666667).Abs() > time.Microsecond }) {
+		t.Errorf("segments of %v, want 10 of 21.354666667s", got)
+	}
+}

@@ -16,6 +16,9 @@ import (
 // tailTolerance is how much sound there must be behind the last segment of pictures for segments of its own: less is the rest of the last one.
 const tailTolerance = int64(time.Second)
 
+// roundedLengths is by how much a frame may be before a multiple of the length and be at it: lengths are rounded to nanoseconds, and a film has many.
+const roundedLengths = int64(10 * time.Microsecond)
+
 // maxJoin is how many bytes of what may be joined to the segment before are held back; more is a segment of its own, however short.
 const maxJoin = 16 << 20
 
@@ -225,7 +228,7 @@ func (s *segmenter) begin() error {
 // bound settles where the segment and the fragment that begin at a time, with a sample, may end.
 func (s *segmenter) bound(at int64, track *media.Track, sample *media.Sample) {
 	length := int64(s.cutting().Length)
-	s.boundary = (at/length + 1) * length
+	s.boundary = ((at+roundedLengths)/length+1)*length - roundedLengths
 	if s.cadence.known() && !s.feed.heads[s.clock].ended {
 		s.boundary = behind(at, s.cutting().Length, track, sample)
 	}
