@@ -18,8 +18,13 @@ func (s *segmenter) metadata(index int, track *media.Track, sample *media.Sample
 	if err := s.timeOfDay(shown); err != nil {
 		return err
 	}
+	return s.due(shown)
+}
+
+// due writes the timed metadata up to a time, where it goes into this stream.
+func (s *segmenter) due(until int64) error {
 	all := s.group.plan.Metadata
-	for s.events < len(all) && int64(all[s.events].At) <= shown {
+	for s.reps[0].plan.PassMetadata && s.events < len(all) && int64(all[s.events].At) <= until {
 		o := s.current.object
 		if _, ok := s.box.(*fragmented); ok {
 			s.current.events = append(s.current.events, o.written())

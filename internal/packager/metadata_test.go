@@ -2,6 +2,7 @@ package packager
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -101,23 +102,54 @@ func TestEventsInAJoinedSegment(t *testing.T) {
 				name = "s3://b/film_v.cmfv"
 			}
 			var got []time.Duration
-			for body := m.objects[name]; ; {
-				at := bytes.Index(body, []byte("emsg"))
-				if at < 0 {
-					break
-				}
-				box, err := mp4.DecodeBoxSR(0, bits.NewFixedSliceReader(body[at-4:]))
-				if err != nil {
-					t.Fatal(err)
-				}
-				e := box.(*mp4.EmsgBox)
+			for _, e := range eventsIn(t, m.objects[name]) {
 				ticks := int64(e.PresentationTime) + int64(e.PresentationTimeDelta)
 				got = append(got, time.Duration(ticks)*time.Second/time.Duration(e.TimeScale))
-				body = body[at-4+int(e.Size()):]
 			}
 			if want := []time.Duration{500 * time.Millisecond, 2500 * time.Millisecond}; !slices.Equal(got, want) {
 				t.Errorf("version %d, single file %v: events at %v, want %v", version, single, got, want)
 			}
 		}
+	}
+}
+
+// An event between the last picture of a segment and the first one of the next is of the segment that ends: of version 0, it could not be told in the next one.
+func TestEventsBetweenSegments(t *testing.T) {
+	t.Parallel()
+	p := &plan.Plan{Renditions: []plan.Rendition{video("v0", true)}, Streams: []plan.StreamGroup{trickGroup(plan.CMAF, false)}}
+	g := &p.Streams[0]
+	g.Metadata = []plan.TimedMetadata{{At: 1990 * time.Millisecond, ID3: id3.Append(nil, id3.ReleaseTime(time.Unix(0, 0)))}, {At: 2 * time.Second, ID3: []byte("at the cut")}}
+	r := &g.Representations[0]
+	r.IFrames, r.PassMetadata, r.EventScheme = nil, true, cmaf.ID3Scheme
+	m := newMemory()
+	if _, err := Run(t.Context(), p, readers(shortFilm(t)), m, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range [][]time.Duration{{1990 * time.Millisecond}, {0}} { // from where the segment begins
+		name := fmt.Sprintf("s3://b/film_v_%05d.cmfv", i+1)
+		var got []time.Duration
+		for _, e := range eventsIn(t, m.objects[name]) {
+			got = append(got, time.Duration(e.PresentationTimeDelta)*time.Second/time.Duration(e.TimeScale))
+		}
+		if !slices.EqualFunc(got, want, func(a, b time.Duration) bool { return (a - b).Abs() < time.Millisecond }) {
+			t.Errorf("%s: events at %v, want %v", name, got, want)
+		}
+	}
+}
+
+// eventsIn are the event messages of a segment or file.
+func eventsIn(t testing.TB, body []byte) (all []*mp4.EmsgBox) {
+	t.Helper()
+	for {
+		at := bytes.Index(body, []byte("emsg"))
+		if at < 0 {
+			return all
+		}
+		box, err := mp4.DecodeBoxSR(0, bits.NewFixedSliceReader(body[at-4:]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, box.(*mp4.EmsgBox))
+		body = body[at-4+int(box.Size()):] // its scheme has the word, too
 	}
 }

@@ -380,6 +380,10 @@ func (s *segmenter) cut(at int64, track *media.Track, sample *media.Sample) erro
 			return err
 		}
 	}
+	// What is between the last picture and the next segment is of the one that ends.
+	if err := s.due(at - 1); err != nil {
+		return err
+	}
 	if err := s.closeCurrent(); err != nil {
 		return err
 	}
