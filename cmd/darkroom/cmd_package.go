@@ -107,7 +107,7 @@ func packageMain(ctx context.Context, args []string, stdout, stderr io.Writer) e
 	fs.BoolVar(&f.mss, "mss", false, "make a Smooth Streaming package")
 	fs.Float64Var(&f.segment, "segment-length", 4, "length of a segment in `SECONDS`")
 	fs.Float64Var(&f.fragment, "fragment-length", 0, "length of a fragment in a segment of fMP4, in `SECONDS`; 0 for one fragment")
-	fs.Float64Var(&f.final, "min-final-length", 0, "`SECONDS`: a shorter last segment is joined to the one before")
+	fs.Float64Var(&f.final, "min-final-length", 0, "`SECONDS`: a shorter last segment is joined to the one before; not in mss")
 	fs.BoolVar(&f.single, "single-file", false, "one file for each track, its segments being byte ranges (DASH: the on-demand profile)")
 	fs.BoolVar(&f.iframes, "iframes", false, "I-frame playlists in HLS and trick mode representations in DASH")
 	fs.StringVar(&f.baseURL, "base-url", "", "`URL` in front of every reference in the manifests")

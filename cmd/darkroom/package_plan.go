@@ -164,6 +164,9 @@ func (g *packageGroup) at(name string) plan.Location {
 }
 
 func (g *packageGroup) build(number int) error {
+	if g.kind == plan.Smooth && g.minimumFinal > 0 {
+		return errors.New("--min-final-length does not go with Smooth Streaming: a chunk is one fragment, and none is joined to another")
+	}
 	g.out = plan.StreamGroup{
 		Kind: g.kind, Group: number, SingleFile: g.singleFile && g.kind != plan.Smooth, SignedOffsets: true,
 		Cut: plan.Cut{Length: g.segment, MinimumFinal: g.minimumFinal, Control: plan.GOPMultiple},

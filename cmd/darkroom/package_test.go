@@ -194,6 +194,7 @@ func TestPackagePlanRefuses(t *testing.T) {
 		{"a vector for cenc", film, plan.DASH, packageOptions{encryption: one[plan.DASH](plan.CENC, func(e *packageEncryption) { e.iv = make([]byte, 16) })}, "--iv does not go with cenc"},
 		{"a hidden vector that nobody knows", film, plan.CMAF, packageOptions{encryption: one[plan.CMAF](plan.CBCS, func(e *packageEncryption) { e.hideIV = true })}, "--hide-iv needs --iv"},
 		{"two keys in Smooth", film, plan.Smooth, packageOptions{encryption: one[plan.Smooth](plan.PIFFCTR, func(e *packageEncryption) { e.keys = append(e.keys, key("audio", 2)) })}, "one key"},
+		{"a joined chunk of Smooth", film, plan.Smooth, packageOptions{minimumFinal: time.Second}, "--min-final-length does not go with Smooth Streaming"},
 		{"a clear lead of Smooth", film, plan.Smooth, packageOptions{encryption: one[plan.Smooth](plan.PIFFCTR, func(e *packageEncryption) { e.clearLead = true })}, "--clear-lead does not go with Smooth Streaming"},
 		{"a clear lead of sample-aes", film, plan.AppleHLS, packageOptions{encryption: one[plan.AppleHLS](plan.SampleAES, func(e *packageEncryption) { e.clearLead = true })}, "--clear-lead does not go with sample-aes"},
 		{"no key for sound", film, plan.DASH, packageOptions{encryption: one[plan.DASH](plan.CENC, func(e *packageEncryption) { e.keys = []labelledKey{key("HD", 1)} })}, "no key is for it"},
