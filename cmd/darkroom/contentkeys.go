@@ -12,9 +12,11 @@ import (
 	"darkroom/internal/config"
 	"darkroom/internal/contentkeys"
 	"darkroom/internal/egress"
+	"darkroom/internal/executeapi"
 	"darkroom/internal/iam"
 	"darkroom/internal/identity"
 	"darkroom/internal/job"
+	"darkroom/internal/plan"
 	"darkroom/internal/root"
 	"darkroom/internal/secret"
 	"darkroom/internal/speke"
@@ -106,12 +108,13 @@ const keySession = speke.Deadline + time.Minute
 type keyAsker struct {
 	people *identity.Directory
 	region string
+	own    func(url string) bool // whether an address is that of the key server in the box
 }
 
 // credentials are those of a session of the role that may ask key servers about one content, and nothing else. They never reach a worker, and those of the
 // worker may ask no key server.
-func (k keyAsker) credentials(ctx context.Context, j *job.Job, epoch int64, contentID string) (speke.Credentials, func(), error) {
-	policy, err := keyPolicy(k.region, j.Account, contentID)
+func (k keyAsker) credentials(ctx context.Context, j *job.Job, epoch int64, asked *plan.GroupKeys) (speke.Credentials, func(), error) {
+	policy, err := keyPolicy(k.region, j.Account, asked.ResourceID, k.own(asked.URL))
 	if err != nil {
 		return speke.Credentials{}, nil, err
 	}
@@ -125,12 +128,19 @@ func (k keyAsker) credentials(ctx context.Context, j *job.Job, epoch int64, cont
 	return speke.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}, func() { k.people.Sessions.Revoke(c.AccessKeyID) }, nil
 }
 
-// keyPolicy narrows a session to questions about one content.
-func keyPolicy(region, account, contentID string) (string, error) {
-	return document(statement{
-		Sid: "ContentKeys", Effect: "Allow", Action: []string{"execute-api:Invoke"}, Resource: []string{"arn:aws:execute-api:" + region + ":" + account + ":*"},
+// keyPolicy narrows a session to questions about one content. A job names the host that its signed request goes to, and that host can pass the request on to the
+// listener here, which takes it for whoever signed it: so a session that does not sign for our own key server may ask that one nothing.
+func keyPolicy(region, account, contentID string, own bool) (string, error) {
+	apis := "arn:aws:execute-api:" + region + ":" + account + ":"
+	ask := statement{
+		Sid: "ContentKeys", Effect: "Allow", Action: []string{"execute-api:Invoke"}, Resource: []string{apis + "*"},
 		Condition: map[string]map[string][]string{"StringEquals": {"speke:ContentId": {iam.Literal(contentID)}}},
-	}, statement{
+	}
+	if !own {
+		return document(ask, statement{Sid: "NotOurs", Effect: "Deny", Action: []string{"execute-api:*"}, Resource: []string{apis + executeapi.API + "/*"}})
+	}
+	ask.Resource = []string{apis + executeapi.API + "/*"}
+	return document(ask, statement{
 		// Our own key server seals what it keeps by the key service, for its caller.
 		Sid: "SealedKeys", Effect: "Allow", Action: []string{"kms:Encrypt", "kms:Decrypt"}, Resource: []string{"*"},
 		Condition: map[string]map[string][]string{"StringEquals": {"kms:ViaService": {"execute-api." + region + ".amazonaws.com"}}},
@@ -148,7 +158,7 @@ func (s *server) openContentKeys(door *egress.Door) (*contentkeys.Service, error
 		asker = &boxed{s: s, others: others}
 	}
 	return contentkeys.New(contentkeys.Options{
-		Asker: s.watched.ask(asker), Region: s.cfg.Region, Credentials: keyAsker{s.people, s.cfg.Region}.credentials, Log: s.log, ApprovedOnly: s.cfg.FIPS == config.FIPSApproved,
+		Asker: s.watched.ask(asker), Region: s.cfg.Region, Credentials: keyAsker{s.people, s.cfg.Region, s.ownKeyServer}.credentials, Log: s.log, ApprovedOnly: s.cfg.FIPS == config.FIPSApproved,
 		Recipient: func(ctx context.Context, account, name string) (*certificate.Recipient, error) {
 			return s.certificates.Recipient(ctx, account, name) // there before the first worker claims
 		},

@@ -5,17 +5,26 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
+	"io"
+	"maps"
 	"math/big"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"darkroom/internal/config"
 	"darkroom/internal/egress"
 	"darkroom/internal/iam"
+	"darkroom/internal/job"
 	"darkroom/internal/plan"
 	"darkroom/internal/speke"
 )
@@ -121,8 +130,10 @@ func TestKeyServersOfTheConfiguration(t *testing.T) {
 func TestKeyPolicy(t *testing.T) {
 	t.Parallel()
 	const (
-		api = "arn:aws:execute-api:us-east-1:000000000000:darkroom/speke/POST/v2.0/copyProtection"
-		key = "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+		api      = "arn:aws:execute-api:us-east-1:000000000000:darkroom/speke/POST/v2.0/copyProtection"
+		player   = "arn:aws:execute-api:us-east-1:000000000000:darkroom/player/GET/keys/film"
+		customer = "arn:aws:execute-api:us-east-1:000000000000:a1b2c3d4e5/speke/POST/copyProtection"
+		key      = "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 	)
 	about := func(id string) map[string]string { return map[string]string{"speke:ContentId": id} }
 	via := func(service string) map[string]string {
@@ -132,25 +143,32 @@ func TestKeyPolicy(t *testing.T) {
 		name, content, action, resource string
 		context                         map[string]string
 		allowed                         bool
+		other                           bool // the session signs for another key server than our own
 	}{
-		{"its own content", "film", "execute-api:Invoke", api, about("film"), true},
-		{"a content with odd characters", "f*l?m ${aws:username}", "execute-api:Invoke", api, about("f*l?m ${aws:username}"), true},
-		{"what odd characters would match", "f*m", "execute-api:Invoke", api, about("film"), false},
-		{"another content", "film", "execute-api:Invoke", api, about("film2"), false},
-		{"no content", "film", "execute-api:Invoke", api, nil, false},
-		{"another account", "film", "execute-api:Invoke", strings.Replace(api, "000000000000", "111122223333", 1), about("film"), false},
-		{"another Region", "film", "execute-api:Invoke", strings.Replace(api, "us-east-1", "eu-west-1", 1), about("film"), false},
-		{"another action", "film", "execute-api:ManageConnections", api, about("film"), false},
-		{"the key service through the key server", "film", "kms:Decrypt", key, via("execute-api"), true},
-		{"the key service itself", "film", "kms:Decrypt", key, nil, false},
-		{"the key service through the store", "film", "kms:Decrypt", key, via("s3"), false},
-		{"a grant through the key server", "film", "kms:CreateGrant", key, via("execute-api"), false},
-		{"an object", "film", "s3:GetObject", "arn:aws:s3:::films/in", nil, false},
-		{"a job", "film", "mediaconvert:CreateJob", "arn:aws:mediaconvert:us-east-1:000000000000:queues/Default", nil, false},
+		{"its own content", "film", "execute-api:Invoke", api, about("film"), true, false},
+		{"a content with odd characters", "f*l?m ${aws:username}", "execute-api:Invoke", api, about("f*l?m ${aws:username}"), true, false},
+		{"what odd characters would match", "f*m", "execute-api:Invoke", api, about("film"), false, false},
+		{"another content", "film", "execute-api:Invoke", api, about("film2"), false, false},
+		{"no content", "film", "execute-api:Invoke", api, nil, false, false},
+		{"another account", "film", "execute-api:Invoke", strings.Replace(api, "000000000000", "111122223333", 1), about("film"), false, false},
+		{"another Region", "film", "execute-api:Invoke", strings.Replace(api, "us-east-1", "eu-west-1", 1), about("film"), false, false},
+		{"another action", "film", "execute-api:ManageConnections", api, about("film"), false, false},
+		{"the key service through the key server", "film", "kms:Decrypt", key, via("execute-api"), true, false},
+		{"the key service itself", "film", "kms:Decrypt", key, nil, false, false},
+		{"the key service through the store", "film", "kms:Decrypt", key, via("s3"), false, false},
+		{"a grant through the key server", "film", "kms:CreateGrant", key, via("execute-api"), false, false},
+		{"an object", "film", "s3:GetObject", "arn:aws:s3:::films/in", nil, false, false},
+		{"the API of a customer", "film", "execute-api:Invoke", customer, about("film"), false, false},
+		{"another key server: its API", "film", "execute-api:Invoke", customer, about("film"), true, true},
+		{"another key server: its API about another content", "film", "execute-api:Invoke", customer, about("film2"), false, true},
+		{"another key server: our key server", "film", "execute-api:Invoke", api, about("film"), false, true},
+		{"another key server: our player", "film", "execute-api:Invoke", player, about("film"), false, true},
+		{"another key server: the key service through ours", "film", "kms:Decrypt", key, via("execute-api"), false, true},
+		{"a job", "film", "mediaconvert:CreateJob", "arn:aws:mediaconvert:us-east-1:000000000000:queues/Default", nil, false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			text, err := keyPolicy("us-east-1", "000000000000", c.content)
+			text, err := keyPolicy("us-east-1", "000000000000", c.content, !c.other)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -178,5 +196,119 @@ func TestKeyPolicy(t *testing.T) {
 	text, err := sessionPolicy(plan.Access{Inputs: []plan.Input{{Object: plan.Location{Bucket: "in", Key: "film"}}}, Outputs: []plan.Location{{Bucket: "out", Key: "film"}}}, "us-east-1")
 	if err != nil || strings.Contains(text, "execute-api") {
 		t.Errorf("the worker's session: %s, %v", text, err)
+	}
+}
+
+// TestRelayedQuestion: a key server that a job names passes the job's signed question on to the listener here. It is told nothing, unless it is where the operator
+// has the key server reached.
+func TestRelayedQuestion(t *testing.T) {
+	t.Parallel()
+	i := install(t)
+	role := i.role()
+	var mu sync.Mutex
+	var status int
+	var told string
+	relay := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		on, err := http.NewRequestWithContext(r.Context(), r.Method, i.http.URL+r.URL.RequestURI(), r.Body)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		on.Header, on.Host, on.ContentLength = r.Header, r.Host, r.ContentLength
+		answer, err := i.http.Client().Do(on)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer answer.Body.Close()
+		text, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		mu.Lock()
+		status, told = answer.StatusCode, string(text)
+		mu.Unlock()
+		maps.Copy(w.Header(), answer.Header)
+		w.WriteHeader(answer.StatusCode)
+		_, _ = w.Write(text)
+	}))
+	t.Cleanup(relay.Close)
+	door, err := egress.New(egress.Options{
+		Rules:       []egress.Rule{{Net: netip.MustParsePrefix("127.0.0.0/8"), Ports: []int{relay.Listener.Addr().(*net.TCPAddr).Port}, For: []egress.Purpose{egress.SPEKE}}},
+		Authorities: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: relay.Certificate().Raw}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := i.openContentKeys(door)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fetch := func(id string) error {
+		got, err := keys.Fetch(t.Context(), &job.Job{ID: id, Account: house, Role: role.ARN(house), Settings: json.RawMessage(`{"outputGroups":[{"outputGroupSettings":{"type":"HLS_GROUP_SETTINGS",
+			"hlsGroupSettings":{"destination":"s3://b/","encryption":{"type":"SPEKE","encryptionMethod":"SAMPLE_AES","spekeKeyProvider":{"url":"` + relay.URL + `/speke/v1.0/copyProtection",
+			"resourceId":"film","systemIds":["94ce86fb-07ff-4f43-adb8-93d2fa968ca2"]}}}}}]}`)}, "task", 1, 0)
+		for _, k := range got {
+			k.Value.Wipe()
+		}
+		return err
+	}
+	heard := func() (int, string) {
+		mu.Lock()
+		defer mu.Unlock()
+		return status, told
+	}
+	own := "https://192.0.2.1:9443"
+	i.listening.Store(&own)
+	if err := fetch("job-1"); err == nil || !strings.Contains(err.Error(), "denies access with status 403") {
+		t.Errorf("the job: %v", err)
+	}
+	if code, text := heard(); code != http.StatusForbidden || !strings.Contains(text, "is not authorized to perform: execute-api:Invoke") || strings.Contains(text, "PlainValue") {
+		t.Errorf("the relay was told %d %s", code, text)
+	}
+	// The same relay, where the operator says that it is in front of the key server: what was refused was refused for the address alone.
+	i.cfg.KeyServerURL = relay.URL
+	err = fetch("job-1")
+	if code, _ := heard(); err != nil || code != http.StatusOK {
+		t.Errorf("the operator's own relay: %d, %v", code, err)
+	}
+}
+
+// TestOwnKeyServer: which addresses are the key server's in the box.
+func TestOwnKeyServer(t *testing.T) {
+	t.Parallel()
+	at := "https://127.0.0.1:9443"
+	s := &server{cfg: config.Config{KeyServer: true, KeyServerURL: "https://keys.example", Hosts: []string{"media.example", "2001:db8::1"}}}
+	if s.ownKeyServer(at + "/speke") {
+		t.Error("there is no listener yet")
+	}
+	s.listening.Store(&at)
+	for _, c := range []struct {
+		url string
+		own bool
+	}{
+		{"https://127.0.0.1:9443/speke/v2.0/copyProtection", true},
+		{"https://keys.example/speke", true},
+		{"https://KEYS.example:443/speke", true},
+		{"https://media.example:9443/speke", true},
+		{"https://[2001:db8:0::1]:9443/speke", true},
+		{"https://127.0.0.1:9444/speke", false},
+		{"https://127.0.0.1:9443.evil.example/speke", false},
+		{"https://evil.example/127.0.0.1:9443/", false},
+		{"https://127.0.0.1:9443@evil.example/", false},
+		{"https://evil.example:9443/speke", false},
+		{"https://keys.example:9443/speke", false},
+		{"https://media.example/speke", false},
+		{"https://sub.keys.example/speke", false},
+		{"http://127.0.0.1:9443/speke", false},
+		{"", false},
+	} {
+		if got := s.ownKeyServer(c.url); got != c.own {
+			t.Errorf("%q: %v, want %v", c.url, got, c.own)
+		}
+	}
+	s.cfg.KeyServer = false
+	if s.ownKeyServer(at + "/speke") {
+		t.Error("there is no key server")
 	}
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -14,7 +16,30 @@ import (
 	"darkroom/internal/contentkeys"
 	"darkroom/internal/egress"
 	"darkroom/internal/speke"
+	"darkroom/internal/uri"
 )
+
+// ownKeyServer says whether an address that a job names is one of those that the operator gave the key server in the box: that of the listener, a name of hosts at
+// its port, or keyserver_url. Whoever answers at any other may pass on to the listener what is signed for it.
+func (s *server) ownKeyServer(text string) bool {
+	at := s.listening.Load()
+	if !s.cfg.KeyServer || at == nil {
+		return false
+	}
+	asked, err := uri.Parse(text)
+	if err != nil || asked.Scheme != "https" {
+		return false
+	}
+	same := func(address string) bool {
+		own, err := uri.Parse(address)
+		return err == nil && own.Scheme == asked.Scheme && own.Hostname() == asked.Hostname() && cmp.Or(own.Port(), "443") == cmp.Or(asked.Port(), "443")
+	}
+	if same(*at) || same(s.cfg.KeyServerURL) {
+		return true
+	}
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(*at, "https://"))
+	return err == nil && slices.ContainsFunc(s.cfg.Hosts, func(host string) bool { return same("https://" + net.JoinHostPort(host, port)) })
+}
 
 // boxed asks the key server in the box as jobs ask any other: over SPEKE, by the URL of the listener, signed with the role of the job. Where a key server
 // is served beside jobs, this one way to the listener is open to them, and its authority trusted, without a word of the configuration; all other key

@@ -42,8 +42,9 @@ type Options struct {
 	Region string
 	// Recipient gives a certificate of an account that content keys are encrypted for, with its key; nil: there are none here.
 	Recipient func(ctx context.Context, account, name string) (*certificate.Recipient, error)
-	// Credentials are of the role of a job, for one exchange about one content, and end when done is called; nil: no role signs here. A *job.Error fails the job.
-	Credentials func(ctx context.Context, j *job.Job, epoch int64, contentID string) (c speke.Credentials, done func(), err error)
+	// Credentials are of the role of a job, for one exchange with one key server about one content, and end when done is called; nil: no role signs here. A *job.Error
+	// fails the job.
+	Credentials func(ctx context.Context, j *job.Job, epoch int64, asked *plan.GroupKeys) (c speke.Credentials, done func(), err error)
 	// Running says whether a job is in progress; nil: there are no other jobs.
 	Running func(ctx context.Context, account, id string) (bool, error)
 	// Audit appends to the audit trail; nil: there is none.
@@ -110,7 +111,7 @@ func (s *Service) Fetch(ctx context.Context, j *job.Job, taskID string, epoch in
 		q.Credentials = func(ctx context.Context) (speke.Credentials, error) { // one session for all attempts, and none where nothing is signed
 			if done == nil {
 				var err error
-				if once, done, err = s.o.Credentials(ctx, j, epoch, asked.ResourceID); err != nil {
+				if once, done, err = s.o.Credentials(ctx, j, epoch, asked); err != nil {
 					done = nil
 					return speke.Credentials{}, err
 				}

@@ -23,6 +23,7 @@ import (
 	"darkroom/internal/cpix"
 	"darkroom/internal/egress"
 	"darkroom/internal/job"
+	"darkroom/internal/plan"
 	"darkroom/internal/secret"
 	"darkroom/internal/speke"
 )
@@ -489,9 +490,9 @@ func TestCredentials(t *testing.T) {
 			}
 			return give(ctx, q)
 		}),
-		Credentials: func(_ context.Context, j *job.Job, epoch int64, content string) (speke.Credentials, func(), error) {
-			if j.ID != "j" || epoch != 5 || content != "film" {
-				t.Errorf("credentials for %s, %d, %s", j.ID, epoch, content)
+		Credentials: func(_ context.Context, j *job.Job, epoch int64, asked *plan.GroupKeys) (speke.Credentials, func(), error) {
+			if j.ID != "j" || epoch != 5 || asked.ResourceID != "film" || asked.URL != at {
+				t.Errorf("credentials for %s, %d, %+v", j.ID, epoch, asked)
 			}
 			opened++
 			return speke.Credentials{AccessKeyID: "ASIA"}, func() { closed++ }, trouble

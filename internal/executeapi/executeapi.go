@@ -31,6 +31,9 @@ import (
 	"darkroom/internal/sigv4"
 )
 
+// API is what policies call this API, where AWS's has the id of one.
+const API = "darkroom"
+
 // spekeRoot begins the paths of SPEKE.
 const spekeRoot = "/speke/"
 
@@ -135,7 +138,7 @@ func (s *Service) Resolve(r *http.Request) (*gateway.Operation, error) {
 // invoke is the check of SPEKE's paths.
 func (s *Service) invoke(r *http.Request, rest string) iam.Check {
 	return iam.Check{Action: "execute-api:Invoke", Resource: arn.ARN{
-		Partition: "aws", Service: "execute-api", Region: s.o.Region, Account: gateway.Caller(r.Context()).Account, Resource: "darkroom/speke/" + rest,
+		Partition: "aws", Service: "execute-api", Region: s.o.Region, Account: gateway.Caller(r.Context()).Account, Resource: API + "/speke/" + rest,
 	}.String()}
 }
 
