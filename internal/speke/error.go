@@ -1,6 +1,7 @@
 package speke
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -8,8 +9,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"unicode"
 
+	"darkroom/internal/cenc"
 	"darkroom/internal/cpix"
 	"darkroom/internal/egress"
 )
@@ -36,8 +37,8 @@ type Error struct {
 	Kind   Kind
 	Host   string // HOST[:PORT], "" for BadURL
 	Status int    // of the answer, 0 without one
-	// Said is what the server said, or what is wrong with its answer: printable, one line, at most maxSaid characters. Words is the error of the specification that
-	// stands in it, "" for none.
+	// Said is what is wrong with the URL or the answer, or the error of the specification that the answer has; nothing else of an answer is shown, whatever its status:
+	// there may be keys in it. Words is that error without what it is about, "" for none.
 	Said, Words string
 	Err         error // the cause, for the log
 }
@@ -82,58 +83,44 @@ func (e *Error) again() bool { return e.Kind == Unreachable || e.Kind == Busy }
 
 // refused is the error of an answer that is no success.
 func (e *exchange) refused(status int, body []byte) *Error {
-	f := &Error{Kind: Rejected, Host: e.url.Host, Status: status, Said: printable(body, e.secret)}
+	f := &Error{Kind: Rejected, Host: e.url.Host, Status: status}
+	f.Words, f.Said = e.words(body)
 	switch {
 	case status >= 300 && status < 400:
-		f.Kind, f.Said = Redirected, ""
+		f.Kind, f.Words, f.Said = Redirected, "", ""
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		f.Kind = Denied
 	case status == http.StatusTooManyRequests || status >= 500 && status <= 599 && status != http.StatusNotImplemented:
 		f.Kind = Busy
 	}
-	for _, w := range cpix.Words {
-		if strings.Contains(f.Said, w) {
-			f.Words = w
-		}
-	}
 	return f
 }
 
-// printable makes one bounded line of what a server said: without tags and control characters, and without what was sent to it in secret.
-func printable(body []byte, secrets []string) string {
-	text := strings.ToValidUTF8(string(body[:min(len(body), 64<<10)]), "\ufffd")
-	for _, s := range secrets {
-		if s != "" {
-			text = strings.ReplaceAll(text, s, "[secret]")
+// words finds the error of the specification that stands in a body, and says it with the KID or the DRM system behind it where that is one of the request: what is
+// returned is all ours.
+func (e *exchange) words(body []byte) (words, said string) {
+	for _, w := range cpix.Words {
+		_, rest, found := bytes.Cut(body, []byte(w))
+		if !found {
+			continue
 		}
+		about := func(id cenc.UUID) bool {
+			text := " " + id.String()
+			return len(rest) >= len(text) && strings.EqualFold(string(rest[:len(text)]), text)
+		}
+		for _, k := range e.query.Request.Keys {
+			if w == cpix.MissingScheme && about(k.ID) {
+				return w, w + " " + k.ID.String()
+			}
+		}
+		for _, s := range e.query.Request.Systems {
+			if w == cpix.IncompatibleScheme && about(s.ID) {
+				return w, w + " " + s.ID.String()
+			}
+		}
+		return w, w
 	}
-	var b strings.Builder
-	inTag, space, n := false, false, 0
-	for _, r := range text {
-		switch {
-		case r == '<':
-			inTag, space = true, true
-			continue
-		case r == '>' && inTag:
-			inTag = false
-			continue
-		case inTag:
-			continue
-		case unicode.IsSpace(r) || !unicode.IsGraphic(r) || unicode.In(r, unicode.Bidi_Control):
-			space = true
-			continue
-		}
-		if space && n > 0 {
-			b.WriteByte(' ')
-			n++
-		}
-		space = false
-		if n++; n > maxSaid {
-			return strings.TrimRight(b.String(), " ") + "…"
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
+	return "", ""
 }
 
 // unanswered is the error of a request without an answer.

@@ -31,7 +31,6 @@ func (e *exchange) sign(ctx context.Context, r *http.Request, source func(contex
 		region = e.client.o.Region
 	}
 	sum := sha256.Sum256(e.body)
-	e.secret = append(e.secret[:0], string(c.SessionToken.Reveal()))
 	credentials := aws.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: string(c.SecretAccessKey.Reveal()), SessionToken: string(c.SessionToken.Reveal())}
 	return v4.NewSigner().SignHTTP(ctx, credentials, r, hex.EncodeToString(sum[:]), service, region, e.client.o.Clock.Now())
 }

@@ -38,8 +38,6 @@ const (
 	MaxAttempts = 6
 	firstPause  = 500 * time.Millisecond
 	maxPause    = 20 * time.Second
-	// maxSaid bounds what of a key server's refusal is passed on, in characters.
-	maxSaid = 300
 )
 
 // The headers of SPEKE.
@@ -167,19 +165,18 @@ func (c *Client) Keys(ctx context.Context, q Query) ([]cenc.Protection, error) {
 	defer clear(answer)
 	keys, err := cpix.Parse(q.Request, answer, q.Key)
 	if err != nil {
-		return nil, &Error{Kind: BadAnswer, Host: u.Host, Status: http.StatusOK, Said: inside(answer, err.Error())}
+		return nil, e.bad(answer, err.Error())
 	}
 	return keys, nil
 }
 
-// inside finds the words of an error in what came as a success; otherwise it says what was wrong. Nothing else of such an answer is shown: there may be keys in it.
-func inside(answer []byte, wrong string) string {
-	for _, w := range cpix.Words {
-		if len(answer) <= 4<<10 && bytes.Contains(answer, []byte(w)) {
-			return wrong + "; it says: " + w
-		}
+// bad is the error of a success that cannot be used.
+func (e *exchange) bad(answer []byte, wrong string) *Error {
+	f := &Error{Kind: BadAnswer, Host: e.url.Host, Status: http.StatusOK, Said: wrong}
+	if words, said := e.words(answer); words != "" {
+		f.Words, f.Said = words, wrong+"; it says: "+said
 	}
-	return wrong
+	return f
 }
 
 // exchange is one question with its attempts.
@@ -188,8 +185,7 @@ type exchange struct {
 	query  Query
 	url    *url.URL
 	body   []byte
-	server *server  // nil for one that is not configured
-	secret []string // what was sent to prove who asks, so that no answer that repeats it is passed on
+	server *server // nil for one that is not configured
 }
 
 // run sends the request until it is answered, refused, or there is no time left.
@@ -249,29 +245,27 @@ func (e *exchange) attempt(ctx context.Context, timeout time.Duration) (answer [
 		clear(text)
 		return nil, 0, unanswered(e.url.Host, ctx.Err())
 	}
+	defer func() {
+		if failed != nil {
+			clear(text)
+		}
+	}()
 	if resp.StatusCode != http.StatusOK {
 		return nil, retryAfter(resp.Header), e.refused(resp.StatusCode, text)
 	}
-	fail := func(said string) (*Error, []byte) {
-		clear(text)
-		return &Error{Kind: BadAnswer, Host: e.url.Host, Status: resp.StatusCode, Said: said}, nil
-	}
-	switch wrong := e.unfit(resp.Header, text); {
+	switch wrong := e.unfit(resp.Header); {
 	case err != nil:
-		clear(text)
 		return nil, 0, unanswered(e.url.Host, err)
 	case len(text) > cpix.MaxDocument:
-		failed, answer = fail(fmt.Sprintf("it is longer than %d bytes", cpix.MaxDocument))
+		return nil, 0, e.bad(text, fmt.Sprintf("it is longer than %d bytes", cpix.MaxDocument))
 	case wrong != "":
-		failed, answer = fail(inside(text, wrong))
-	default:
-		answer = text
+		return nil, 0, e.bad(text, wrong)
 	}
-	return answer, 0, failed
+	return text, 0, nil
 }
 
 // unfit says what is wrong with the headers of a success. A server that does not say the version that was asked for answers another one.
-func (e *exchange) unfit(h http.Header, text []byte) string {
+func (e *exchange) unfit(h http.Header) string {
 	said := h.Values(versionHeader)
 	if e.query.Request.Version == cpix.V2 && (len(said) != 1 || said[0] != version2) {
 		return fmt.Sprintf("its %s is not %s", versionHeader, version2)
@@ -329,14 +323,11 @@ func (e *exchange) prove(ctx context.Context, r *http.Request) error {
 		if !validSecret(text) {
 			return errors.New("the secret for the key server is empty, too long, or has a line end or another control character")
 		}
-		e.secret = append(e.secret[:0], text)
 		switch s.Auth {
 		case Bearer:
 			r.Header.Set("Authorization", "Bearer "+text)
 		case Basic:
-			whole := base64.StdEncoding.EncodeToString([]byte(s.User + ":" + text))
-			e.secret = append(e.secret, whole)
-			r.Header.Set("Authorization", "Basic "+whole)
+			r.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(s.User+":"+text)))
 		default:
 			r.Header.Set(s.Header, text)
 		}

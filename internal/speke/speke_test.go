@@ -11,10 +11,13 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"math/big"
 	"net/http"
@@ -27,6 +30,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+	"unicode/utf16"
 
 	"darkroom/internal/cenc"
 	"darkroom/internal/cpix"
@@ -214,15 +218,17 @@ func TestRefused(t *testing.T) {
 		words   string
 	}{
 		{"words of the specification", status(422, "Malformed encryption contract"), Rejected, 1, "status 422: Malformed encryption contract", cpix.MalformedContract},
-		{"words with an id", status(422, "Missing ContentKey@commonEncryptionScheme for KID 0f08"), Rejected, 1, "for KID 0f08", cpix.MissingScheme},
+		{"words with a KID", status(422, "Missing ContentKey@commonEncryptionScheme for KID "+strings.ToUpper(cpix.KeyID("film", cpix.All).String())+" and more"), Rejected, 1, "for KID " + cpix.KeyID("film", cpix.All).String(), cpix.MissingScheme},
+		{"words with another KID", status(422, "Missing ContentKey@commonEncryptionScheme for KID 0f08"), Rejected, 1, "for KID", cpix.MissingScheme},
+		{"words with a DRM system", status(422, "<e>ContentKey@commonEncryptionScheme non compatible with DRMSystem "+cenc.FairPlay.String()+"</e>"), Rejected, 1, "DRMSystem " + cenc.FairPlay.String(), cpix.IncompatibleScheme},
 		{"no version 2", status(400, "Unsupported SPEKE version"), Rejected, 1, "Unsupported SPEKE version", cpix.UnsupportedSPEKE},
 		{"not found", status(404, ""), Rejected, 1, "status 404", ""},
 		{"a method not allowed", status(405, ""), Rejected, 1, "status 405", ""},
 		{"not implemented", status(501, ""), Rejected, 1, "status 501", ""},
 		{"not signed in", status(401, ""), Denied, 1, "denies access with status 401", ""},
-		{"forbidden", status(403, `{"message":"Missing Authentication Token"}`), Denied, 1, "Missing Authentication Token", ""},
-		{"too many requests", status(429, "slow down"), Busy, all, "status 429 each time it was asked: slow down", ""},
-		{"broken", status(500, "<html><body><h1>Oops</h1>\r\n\tsorry</body></html>"), Busy, all, "status 500 each time it was asked: Oops sorry", ""},
+		{"forbidden", status(403, `{"message":"Missing Authentication Token"}`), Denied, 1, "denies access with status 403", ""},
+		{"too many requests", status(429, "slow down"), Busy, all, "status 429 each time it was asked", ""},
+		{"broken", status(500, "<html><body><h1>Oops</h1>\r\n\tsorry</body></html>"), Busy, all, "status 500 each time it was asked", ""},
 		{"away", status(503, ""), Busy, all, "status 503", ""},
 		{"a redirect", func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
@@ -232,9 +238,9 @@ func TestRefused(t *testing.T) {
 		}, Redirected, 1, "status 302", ""},
 		{"nothing", status(204, ""), Rejected, 1, "status 204", ""},
 		{"created", status(201, ""), Rejected, 1, "status 201", ""},
-		{"words without end", status(400, strings.Repeat("na ", 10000)), Rejected, 1, "…", ""},
-		{"control characters", status(400, "a\x1b[31mb\u202ec\x00d"), Rejected, 1, "a [31mb c d", ""},
-		{"an error inside a success", changed(func(http.Header, string) string { return "Requested CPIX encryption contract not supported" }), BadAnswer, 1, cpix.UnsupportedContract, ""},
+		{"words without end", status(400, strings.Repeat("na ", 10000)), Rejected, 1, "status 400", ""},
+		{"control characters", status(400, "a\x1b[31mb\u202ec\x00d"), Rejected, 1, "status 400", ""},
+		{"an error inside a success", changed(func(http.Header, string) string { return "Requested CPIX encryption contract not supported" }), BadAnswer, 1, "it says: " + cpix.UnsupportedContract, cpix.UnsupportedContract},
 		{"another error inside a success", changed(func(http.Header, string) string { return `<error>no</error>` }), BadAnswer, 1, "not CPIX", ""},
 		{"an empty success", changed(func(http.Header, string) string { return "" }), BadAnswer, 1, "empty", ""},
 		{"another content", changed(func(_ http.Header, s string) string {
@@ -284,13 +290,90 @@ func TestRefused(t *testing.T) {
 				t.Errorf("the server was asked %d times, want %d", n, c.asked)
 			}
 			text := err.Error()
-			if len([]rune(text)) > maxSaid+200 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == '\u202e' }) {
+			if len([]rune(text)) > 300 || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == '\u202e' }) {
 				t.Errorf("the error is not one short line: %q", text)
+			}
+			if e.Kind != BadAnswer && e.Said != "" && (c.words == "" || !strings.HasPrefix(e.Said, c.words)) {
+				t.Errorf("the error says more than the words of the specification: %q", e.Said)
 			}
 			if !strings.Contains(text, "127.0.0.1:") {
 				t.Errorf("the error does not name the host: %q", text)
 			}
 		})
+	}
+}
+
+// TestKeysStay: whatever an answer is called and however it is written, no key in it reaches the error.
+func TestKeysStay(t *testing.T) {
+	t.Parallel()
+	written := base64.StdEncoding.EncodeToString(contentKey)
+	wide := func(order binary.AppendByteOrder) func(string) string {
+		return func(s string) string {
+			var b []byte
+			for _, u := range utf16.Encode([]rune("\ufeff" + s)) {
+				b = order.AppendUint16(b, u)
+			}
+			return string(b)
+		}
+	}
+	replace := func(old, fresh string) func(string) string {
+		return func(s string) string { return strings.ReplaceAll(s, old, fresh) }
+	}
+	for _, shape := range []struct {
+		name   string
+		change func(string) string
+		good   bool // under status 200
+	}{
+		{"as it is", func(s string) string { return s }, true},
+		{"white space in front", func(s string) string { return "\r\n\t  " + s }, true},
+		{"a line in the middle of the key", replace(written, written[:10]+"\n\t"+written[10:]), true},
+		{"other prefixes", func(s string) string { return replace("pskc:", "p:")(replace("cpix:", "c:")(s)) }, false},
+		{"no prefixes", func(s string) string { return replace("pskc:", "")(replace("cpix:", "")(s)) }, false},
+		{"UTF-16, least first", wide(binary.LittleEndian), false},
+		{"UTF-16, most first", wide(binary.BigEndian), false},
+		{"cut before its end", func(s string) string { return s[:strings.Index(s, "</pskc:PlainValue>")] }, false},
+		{"cut in the key", func(s string) string { return s[:strings.Index(s, written)+16] }, false},
+		{"cut at its beginning", func(s string) string { return s[strings.Index(s, written)-1:] }, false},
+		{"the key alone", func(string) string { return written }, false},
+		{"the key in hexadecimal", func(string) string { return hex.EncodeToString(contentKey) }, false},
+		{"the key as it is", func(string) string { return string(contentKey) }, false},
+		{"JSON", func(string) string { return `{"key":"` + written + `"}` }, false},
+		{"escaped", func(s string) string { return html.EscapeString(s) }, false},
+		{"behind words of the specification", func(s string) string { return cpix.MalformedContract + ": " + s }, false},
+		{"behind words that want a KID", func(string) string { return cpix.MissingScheme + " " + written }, false},
+		{"a comment", func(s string) string { return "<!-- " + s + " -->" }, false},
+	} {
+		for _, status := range []int{200, 201, 202, 203, 206, 226, 300, 302, 400, 401, 403, 404, 422, 429, 500, 501, 503, 599} {
+			if status == http.StatusOK && shape.good {
+				continue
+			}
+			t.Run(fmt.Sprintf("%s/%d", shape.name, status), func(t *testing.T) {
+				t.Parallel()
+				s := keyServer(t, func(w http.ResponseWriter, r *http.Request) {
+					text, err := answer(r)
+					if err != nil {
+						t.Error(err)
+					}
+					w.Header().Set(versionHeader, "2.0")
+					w.Header().Set("Content-Type", "application/xml")
+					w.WriteHeader(status)
+					_, _ = io.WriteString(w, shape.change(string(text)))
+				})
+				keys, err := client(t, Options{Door: door(t, s), Clock: newClock()}).Keys(t.Context(), Query{URL: s.URL, Request: request(t, cpix.V2)})
+				var e *Error
+				if !errors.As(err, &e) || keys != nil {
+					t.Fatalf("%d keys, error %v", len(keys), err)
+				}
+				shown := strings.Join(strings.Fields(fmt.Sprintf("%v %+v %v", err, *e, e.Unwrap())), "")
+				for _, secret := range []string{written, hex.EncodeToString(contentKey), strings.ReplaceAll(string(contentKey), " ", "")} {
+					for at := 0; at+6 <= len(secret); at++ {
+						if strings.Contains(shown, secret[at:at+6]) {
+							t.Fatalf("the error shows a part of the key: %q", shown)
+						}
+					}
+				}
+			})
+		}
 	}
 }
 
@@ -582,7 +665,7 @@ func TestSecretsStay(t *testing.T) {
 	} {
 		q.server.URL = s.URL
 		_, err := client(t, Options{Door: door(t, s), Region: "us-east-1", Servers: []Server{q.server}}).Keys(t.Context(), Query{URL: s.URL, Request: request(t, cpix.V2), Credentials: role})
-		if err == nil || strings.Contains(err.Error(), q.hidden) || !strings.Contains(err.Error(), "[secret]") {
+		if err == nil || strings.Contains(err.Error(), q.hidden) || strings.Contains(err.Error(), "you said") {
 			t.Errorf("%s: %v", q.name, err)
 		}
 	}
