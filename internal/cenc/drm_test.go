@@ -526,6 +526,59 @@ func FuzzParsePSSH(f *testing.F) {
 	})
 }
 
+func TestWidevineRead(t *testing.T) {
+	t.Parallel()
+	id := "8ba94ade6eb9449db44fa5beefaf43b0"
+	for _, tt := range []struct {
+		name, data string
+		keys       int
+		scheme     uint64
+		refused    bool
+	}{
+		{"nothing", "", 0, 0, false},
+		{"shaka-packager, cenc", "1210" + id + "48e3dc959b06", 1, 0x63656e63, false},
+		{"shaka-packager, cbcs", "1210" + id + "48f3c6899b06", 1, 0x63626373, false},
+		{"all kinds of fields", "0801 0d00000000 090000000000000000 1210" + id + " 1210" + id + " 1a0161", 2, 0, false},
+		{"the last scheme counts", "48e3dc959b06 48f3c6899b06", 0, 0x63626373, false},
+		{"a scheme as text", "4a0463626373", 0, 0, false},
+		{"a key cut short", "1210" + id[:30], 0, 0, true},
+		{"no value", "12", 0, 0, true},
+		{"a number without end", "48ffffffffffffffffffff01", 0, 0, true},
+		{"a length beyond all", "12ffffffffffffffffff01", 0, 0, true},
+		{"a fixed field cut short", "0d0000", 0, 0, true},
+		{"the field 0", "0201", 0, 0, true},
+		{"a group", "0b0c", 0, 0, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := ParseWidevineHeader(unhex(t, tt.data))
+			if tt.refused != (err != nil) || len(got.KeyIDs) != tt.keys || got.Scheme != tt.scheme {
+				t.Errorf("got %+v, %v", got, err)
+			}
+			for _, k := range got.KeyIDs {
+				if !bytes.Equal(k, testID[:]) {
+					t.Errorf("got the key %x", k)
+				}
+			}
+		})
+	}
+}
+
+func FuzzParseWidevineHeader(f *testing.F) {
+	f.Add(WidevineHeader{Scheme: CBCS, KeyIDs: []UUID{testID}, Provider: "acme", ContentID: []byte("film")}.Append(nil))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		about, err := ParseWidevineHeader(b)
+		if err != nil {
+			return
+		}
+		for _, k := range about.KeyIDs {
+			if !bytes.Contains(b, k) {
+				t.Fatalf("%x is read out of %x", k, b)
+			}
+		}
+	})
+}
+
 func FuzzParsePlayReadyObject(f *testing.F) {
 	f.Add(object(shakaHeaderCENC))
 	f.Add(object(shakaHeaderCBCS))

@@ -130,7 +130,7 @@ func TestRequests(t *testing.T) {
 		want        *cpix.Request
 	}{
 		{"CMAF, v2", cmaf("film", "SAMPLE_AES", contract), &cpix.Request{
-			ContentID: "film", Version: 2, Scheme: cenc.CBCS, Method: "SAMPLE-AES",
+			ContentID: "film", Version: 2, Scheme: cenc.CBCS, Encrypted: cenc.CBCS, Method: "SAMPLE-AES",
 			Keys: []cpix.Key{{ID: cpix.KeyID("film", "VIDEO"), IV: iv}, {ID: cpix.KeyID("film", "AUDIO"), IV: iv}},
 			Systems: []cpix.System{
 				{ID: w, KeyID: cpix.KeyID("film", "VIDEO"), PSSH: true, ContentProtection: true, HLS: true},
@@ -140,20 +140,20 @@ func TestRequests(t *testing.T) {
 			},
 		}},
 		{"CMAF, v1, AES-CTR", cmaf("film", "AES_CTR", ""), &cpix.Request{
-			ContentID: "film", Version: 1, Method: "SAMPLE-AES-CTR", Keys: []cpix.Key{{ID: shared, IV: iv}},
+			ContentID: "film", Version: 1, Encrypted: cenc.CENC, Method: "SAMPLE-AES-CTR", Keys: []cpix.Key{{ID: shared, IV: iv}},
 			Systems: []cpix.System{{ID: w, KeyID: shared, PSSH: true, ContentProtection: true, HLS: true}, {ID: p, KeyID: shared, PSSH: true, ContentProtection: true}},
 		}},
 		{"HLS, SAMPLE-AES", hls("film", "SAMPLE_AES"), &cpix.Request{
-			ContentID: "film", Version: 1, Method: "SAMPLE-AES", Keys: []cpix.Key{{ID: shared}}, Systems: []cpix.System{{ID: f, KeyID: shared, HLS: true}},
+			ContentID: "film", Version: 1, Encrypted: cenc.CBCS, Method: "SAMPLE-AES", Keys: []cpix.Key{{ID: shared}}, Systems: []cpix.System{{ID: f, KeyID: shared, HLS: true}},
 		}},
 		{"HLS, AES-128", hls("film", "AES128"), &cpix.Request{
-			ContentID: "film", Version: 1, Method: "AES-128", Keys: []cpix.Key{{ID: shared}}, Systems: []cpix.System{{ID: f, KeyID: shared, HLS: true}},
+			ContentID: "film", Version: 1, Encrypted: cenc.CBCS, Method: "AES-128", Keys: []cpix.Key{{ID: shared}}, Systems: []cpix.System{{ID: f, KeyID: shared, HLS: true}},
 		}},
 		{"DASH", dash("film"), &cpix.Request{
-			ContentID: "film", Version: 1, Method: "SAMPLE-AES-CTR", Keys: []cpix.Key{{ID: shared}}, Systems: []cpix.System{{ID: w, KeyID: shared, PSSH: true, ContentProtection: true}},
+			ContentID: "film", Version: 1, Encrypted: cenc.CENC, Method: "SAMPLE-AES-CTR", Keys: []cpix.Key{{ID: shared}}, Systems: []cpix.System{{ID: w, KeyID: shared, PSSH: true, ContentProtection: true}},
 		}},
 		{"Smooth", smooth("film"), &cpix.Request{
-			ContentID: "film", Version: 1, Keys: []cpix.Key{{ID: shared}}, Systems: []cpix.System{{ID: p, KeyID: shared, Smooth: true}},
+			ContentID: "film", Version: 1, Encrypted: cenc.CENC, Keys: []cpix.Key{{ID: shared}}, Systems: []cpix.System{{ID: p, KeyID: shared, Smooth: true}},
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -69,6 +69,11 @@ func guid(k cenc.UUID) string {
 	return base64.StdEncoding.EncodeToString(k[:])
 }
 
+func header40(k cenc.UUID) string {
+	return `<WRMHEADER xmlns="http://schemas.microsoft.com/DRM/2007/03/PlayReadyHeader" version="4.0.0.0"><DATA><PROTECTINFO><KEYLEN>16</KEYLEN><ALGID>AESCTR</ALGID></PROTECTINFO><KID>` + guid(k) +
+		`</KID></DATA></WRMHEADER>`
+}
+
 func header43(k cenc.UUID) string {
 	return `<WRMHEADER xmlns="http://schemas.microsoft.com/DRM/2007/03/PlayReadyHeader" version="4.3.0.0"><DATA><PROTECTINFO><KIDS><KID ALGID="AESCBC" VALUE="` + guid(k) +
 		`"></KID></KIDS></PROTECTINFO></DATA></WRMHEADER>`
@@ -93,7 +98,7 @@ func serve(t testing.TB, text []byte, version, method string) []byte {
 		p := cenc.Protection{Key: key(k.ID)}
 		for _, s := range r.Systems {
 			if s.KeyID == k.ID {
-				p.Signals = append(p.Signals, signal(s.ID, k.ID, method))
+				p.Signals = append(p.Signals, signalOf(r.ToldScheme(), s.ID, k.ID, method))
 			}
 		}
 		a.Keys = append(a.Keys, p)
@@ -105,7 +110,12 @@ func serve(t testing.TB, text []byte, version, method string) []byte {
 	return out
 }
 
+// signal is what a system is told under cbcs.
 func signal(system, kid cenc.UUID, method string) cenc.Signal {
+	return signalOf(cenc.CBCS, system, kid, method)
+}
+
+func signalOf(scheme cenc.Scheme, system, kid cenc.UUID, method string) cenc.Signal {
 	pssh := func(b []byte) string {
 		return `<pssh xmlns="urn:mpeg:cenc:2013">` + base64.StdEncoding.EncodeToString(b) + `</pssh>`
 	}
@@ -113,11 +123,14 @@ func signal(system, kid cenc.UUID, method string) cenc.Signal {
 	h := cenc.HLSKey{Method: method}
 	switch system {
 	case cenc.Widevine:
-		g.PSSH = box(system, append([]byte{0x12, 16}, kid[:]...))
+		g.PSSH = box(system, cenc.WidevineHeader{Scheme: scheme, KeyIDs: []cenc.UUID{kid}}.Append(nil))
 		g.ContentProtection = []byte(pssh(g.PSSH))
 		h.URI, h.KeyFormat = "data:text/plain;base64,"+base64.StdEncoding.EncodeToString(g.PSSH), "urn:uuid:"+system.String()
 	case cenc.PlayReady:
 		g.Smooth = object(header43(kid))
+		if scheme == cenc.CENC {
+			g.Smooth = object(header40(kid))
+		}
 		g.PSSH = box(system, g.Smooth)
 		g.ContentProtection = []byte(pssh(g.PSSH) + `<pro xmlns="urn:microsoft:playready">` + base64.StdEncoding.EncodeToString(g.Smooth) + `</pro>`)
 		h.URI, h.KeyFormat = "data:text/plain;charset=UTF-16;base64,"+base64.StdEncoding.EncodeToString(g.Smooth), "com.microsoft.playready"
@@ -205,7 +218,7 @@ func TestExchange(t *testing.T) {
 				t.Fatalf("ParseRequest: %v\n%s", err, text)
 			}
 			same := *r
-			same.Method = ""
+			same.Method, same.Encrypted = "", 0
 			compare(t, &same, asked)
 			got, err := Parse(r, serve(t, text, c.version, c.o.Method), c.key)
 			if err != nil {
@@ -217,7 +230,7 @@ func TestExchange(t *testing.T) {
 				k.IV = c.o.IV
 				p := cenc.Protection{Key: k}
 				for _, w := range c.o.Systems {
-					g := signal(w.ID, k.ID, c.o.Method)
+					g := signalOf(c.o.Scheme, w.ID, k.ID, c.o.Method)
 					if !w.HLS {
 						g.Media, g.Master = nil, nil
 					}
@@ -694,9 +707,11 @@ func TestPlayReady(t *testing.T) {
 		object []byte
 		want   string // "" is good
 	}{
-		{"4.0", object(head + `4.0.0.0"><DATA><PROTECTINFO><KEYLEN>16</KEYLEN><ALGID>AESCTR</ALGID></PROTECTINFO><KID>` + guid(k) + `</KID></DATA></WRMHEADER>`), ""},
-		{"4.1", object(head + `4.1.0.0"><DATA><PROTECTINFO><KID ALGID="AESCTR" VALUE="` + guid(k) + `"/></PROTECTINFO></DATA></WRMHEADER>`), ""},
+		{"4.0, CTR", object(head + `4.0.0.0"><DATA><PROTECTINFO><KEYLEN>16</KEYLEN><ALGID>AESCTR</ALGID></PROTECTINFO><KID>` + guid(k) + `</KID></DATA></WRMHEADER>`), ""},
+		{"4.1, CTR", object(head + `4.1.0.0"><DATA><PROTECTINFO><KID ALGID="AESCTR" VALUE="` + guid(k) + `"/></PROTECTINFO></DATA></WRMHEADER>`), ""},
 		{"4.3", object(header43(k)), ""},
+		{"4.0 for samples of cbcs", object(header40(k)), "for another scheme than cbcs"},
+		{"4.3 for samples of CTR", object(header43(k)), "for another scheme than cenc"},
 		{"of several keys", object(strings.Replace(header43(k), "<KIDS>", `<KIDS><KID ALGID="AESCBC" VALUE="`+guid(other)+`"/>`, 1)), ""},
 		{"of another key", object(header43(other)), "other keys"},
 		{"in the order of a UUID", object(strings.Replace(header43(k), guid(k), base64.StdEncoding.EncodeToString(k[:]), 1)), "other keys"},
@@ -710,11 +725,95 @@ func TestPlayReady(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			err := checkPlayReady(c.object, k)
+			scheme := cenc.CBCS
+			if strings.HasSuffix(c.name, "CTR") {
+				scheme = cenc.CENC
+			}
+			err := (&Request{Encrypted: scheme}).checkPlayReady(c.object, k)
 			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})
+	}
+}
+
+func TestWidevine(t *testing.T) {
+	t.Parallel()
+	k, other := KeyID("a", "b"), KeyID("a", "c")
+	about := func(scheme cenc.Scheme, kids ...cenc.UUID) []byte {
+		return cenc.WidevineHeader{Scheme: scheme, KeyIDs: kids, Provider: "acme", ContentID: []byte("film")}.Append(nil)
+	}
+	for _, c := range []struct {
+		name string
+		data []byte
+		want string // "" is good
+	}{
+		{"key and scheme", about(cenc.CBCS, k), ""},
+		{"several keys", about(cenc.CBCS, other, k), ""},
+		{"no scheme", about(0, k), ""},
+		{"no key", about(cenc.CBCS), ""},
+		{"the content alone", about(0), ""},
+		{"nothing", nil, ""},
+		{"the algorithm of old and a policy", append([]byte{0x08, 0x01}, append(about(cenc.CBCS, k), 0x32, 0x02, 'h', 'd')...), ""},
+		{"another key", about(cenc.CBCS, other), "other keys"},
+		{"a key that is no UUID", []byte{0x12, 0x01, 'k'}, "other keys"},
+		{"another scheme", about(cenc.CENC, k), "another scheme than cbcs"},
+		{"a scheme that is none of ours", append(about(0, k), 0x48, 0x01), "another scheme than cbcs"},
+		{"a scheme that has more bits", append(about(0, k), 0x48, 0xf3, 0xc6, 0x89, 0x9b, 0x16), "another scheme than cbcs"},
+		{"cut short", about(cenc.CBCS, k)[:10], "no header of Widevine"},
+		{"no protocol buffer", []byte("nonsense"), "no header of Widevine"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			err := (&Request{Encrypted: cenc.CBCS}).checkPSSH(box(cenc.Widevine, c.data), cenc.Widevine, k)
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestSchemes: a server that tells DRM systems of another scheme than samples are encrypted by is refused, in both versions; what says none is taken.
+func TestSchemes(t *testing.T) {
+	t.Parallel()
+	for _, version := range []int{V1, V2} {
+		r, good := answered(t, Options{
+			ContentID: "film", Version: version, Uses: Shared(), Scheme: cenc.CBCS, Method: "SAMPLE-AES", Boxes: true,
+			Systems: []Wanted{{ID: cenc.Widevine, DASH: true}, {ID: cenc.PlayReady, DASH: true}, {ID: cenc.FairPlay, HLS: true}},
+		})
+		if _, err := Parse(r, []byte(good), nil); err != nil {
+			t.Fatalf("v%d: %v", version, err)
+		}
+		of := func(scheme cenc.Scheme, system cenc.UUID) (pssh, protection string) {
+			g := signalOf(scheme, system, r.Keys[0].ID, "SAMPLE-AES")
+			return base64.StdEncoding.EncodeToString(g.PSSH), base64.StdEncoding.EncodeToString(g.ContentProtection)
+		}
+		for name, system := range map[string]cenc.UUID{"Widevine": cenc.Widevine, "PlayReady": cenc.PlayReady} {
+			pssh, protection := of(cenc.CBCS, system)
+			wrongPSSH, wrongProtection := of(cenc.CENC, system)
+			for part, text := range map[string]string{
+				"both":    strings.NewReplacer(pssh, wrongPSSH, protection, wrongProtection).Replace(good),
+				"the box": strings.Replace(good, "<cpix:PSSH>"+pssh+"</cpix:PSSH>", "<cpix:PSSH>"+wrongPSSH+"</cpix:PSSH>", 1),
+			} {
+				_, err := Parse(r, []byte(text), nil)
+				if text == good || err == nil || !strings.Contains(err.Error(), "for another scheme than cbcs") || strings.Contains(err.Error(), "v2.0") != (version == V1) {
+					t.Errorf("v%d, %s, %s: %v", version, name, part, err)
+				}
+			}
+		}
+		pssh, protection := of(cenc.CBCS, cenc.Widevine)
+		quiet, quietProtection := of(0, cenc.Widevine)
+		text := strings.NewReplacer(pssh, quiet, protection, quietProtection).Replace(good)
+		if _, err := Parse(r, []byte(text), nil); err != nil || text == good {
+			t.Errorf("v%d, a box that says no scheme: %v", version, err)
+		}
+	}
+	r, good := answered(t, Options{ContentID: "film", Version: V1, Uses: Shared(), Scheme: cenc.CBCS, Method: "SAMPLE-AES", Systems: []Wanted{{ID: cenc.FairPlay, HLS: true}}})
+	for scheme, taken := range map[string]bool{"cbcs": true, "cenc": false} { // which v1.0 does not have, and a server may send
+		_, err := Parse(r, []byte(strings.Replace(good, "<cpix:ContentKey ", `<cpix:ContentKey commonEncryptionScheme="`+scheme+`" `, 1)), nil)
+		if taken != (err == nil) {
+			t.Errorf("v1 with commonEncryptionScheme %s: %v", scheme, err)
+		}
 	}
 }
 

@@ -133,8 +133,8 @@ func (r *Request) keys(d *document, o *opener) ([]cenc.Protection, error) {
 
 func (r *Request) key(asked Key, c contentKey, o *opener) (cenc.Key, error) {
 	k := cenc.Key{ID: asked.ID}
-	if r.Version == V2 && c.Scheme != r.Scheme.String() {
-		return k, fmt.Errorf("its commonEncryptionScheme is %.20q, not %s", c.Scheme, r.Scheme)
+	if (r.Version == V2 || c.Scheme != "") && c.Scheme != r.Encrypted.String() {
+		return k, fmt.Errorf("its commonEncryptionScheme is %.20q, not %s", c.Scheme, r.Encrypted)
 	}
 	if c.IV != nil {
 		var err error
@@ -258,7 +258,7 @@ func (r *Request) signal(asked System, s *drmSystem, k *cenc.Key) (cenc.Signal, 
 		if g.PSSH, err = value(s.PSSH, "PSSH"); err != nil {
 			return g, err
 		}
-		if err := checkPSSH(g.PSSH, asked.ID, k.ID); err != nil {
+		if err := r.checkPSSH(g.PSSH, asked.ID, k.ID); err != nil {
 			return g, fmt.Errorf("its PSSH %w", err)
 		}
 	}
@@ -280,7 +280,7 @@ func (r *Request) signal(asked System, s *drmSystem, k *cenc.Key) (cenc.Signal, 
 		if g.Smooth, err = value(list, name); err != nil {
 			return g, err
 		}
-		if err := checkPlayReady(g.Smooth, k.ID); err != nil {
+		if err := r.checkPlayReady(g.Smooth, k.ID); err != nil {
 			return g, fmt.Errorf("its %s %w", name, err)
 		}
 	}
@@ -317,12 +317,12 @@ func (r *Request) contentProtection(asked System, s *drmSystem, box []byte) ([]b
 	case len(f.pssh) == 1 && box != nil && !bytes.Equal(f.pssh[0], box):
 		return nil, fmt.Errorf("the pssh in its %s is not its PSSH", name)
 	case len(f.pssh) == 1:
-		if err := checkPSSH(f.pssh[0], asked.ID, asked.KeyID); err != nil {
+		if err := r.checkPSSH(f.pssh[0], asked.ID, asked.KeyID); err != nil {
 			return nil, fmt.Errorf("the pssh in its %s %w", name, err)
 		}
 	}
 	for _, object := range f.pro {
-		if err := checkPlayReady(object, asked.KeyID); err != nil {
+		if err := r.checkPlayReady(object, asked.KeyID); err != nil {
 			return nil, fmt.Errorf("the pro in its %s %w", name, err)
 		}
 	}

@@ -38,8 +38,8 @@ var Words = []string{
 
 func refuse(format string, values ...any) error { return &Refusal{fmt.Sprintf(format, values...)} }
 
-// ParseRequest reads what is asked of a key server. version is the header X-Speke-Version, "" for none. The error is a *Refusal. Method is not set: it does not stand in a
-// request; see Request.HLSMethod.
+// ParseRequest reads what is asked of a key server. version is the header X-Speke-Version, "" for none. The error is a *Refusal. Method and Encrypted are not
+// set: they do not stand in a request; see Request.HLSMethod and Request.ToldScheme.
 func ParseRequest(text []byte, version string) (*Request, error) {
 	r := &Request{Version: V2}
 	switch version {
@@ -78,6 +78,18 @@ func ParseRequest(text []byte, version string) (*Request, error) {
 		}
 	}
 	return r, nil
+}
+
+// ToldScheme is the scheme that DRM systems are told. Where the request does not say it, as SPEKE v1.0 does not, it is cbcs where FairPlay is asked for, which knows no
+// other, and else cenc: samples are encrypted once, for all systems.
+func (r *Request) ToldScheme() cenc.Scheme {
+	switch {
+	case r.Scheme != 0:
+		return r.Scheme
+	case slices.ContainsFunc(r.Systems, func(s System) bool { return s.ID == cenc.FairPlay }):
+		return cenc.CBCS
+	}
+	return cenc.CENC
 }
 
 // HLSMethod is what EXT-X-KEY says for a system of the request: AES-128 for keys of whole segments, else as the scheme has it.

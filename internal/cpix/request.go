@@ -18,11 +18,13 @@ import (
 type Request struct {
 	ContentID string
 	Version   int         // V1 or V2
-	Scheme    cenc.Scheme // none in V1
-	// Method is what EXT-X-KEY is to say: AES-128, SAMPLE-AES or SAMPLE-AES-CTR. It does not stand in the document; an answer that says another is refused.
-	Method  string
-	Keys    []Key
-	Systems []System
+	Scheme    cenc.Scheme // none in V1, which does not say it
+	// Method is what EXT-X-KEY is to say: AES-128, SAMPLE-AES or SAMPLE-AES-CTR. Encrypted is what samples are encrypted by, in V1 too. Neither stands in the document;
+	// an answer that says another is refused.
+	Method    string
+	Encrypted cenc.Scheme
+	Keys      []Key
+	Systems   []System
 	// Certificate is whom content keys are encrypted for, DER; nil for keys in the clear. DeliveryID is its id in the document.
 	Certificate []byte
 	DeliveryID  string
@@ -95,7 +97,7 @@ func KeyID(contentID, track string) cenc.UUID {
 
 // NewRequest returns the request for the keys of uses, each for every system. Keys are in the order of uses.
 func NewRequest(o Options) (*Request, error) {
-	r := &Request{ContentID: o.ContentID, Version: o.Version, Scheme: o.Scheme, Method: o.Method, Certificate: o.Certificate}
+	r := &Request{ContentID: o.ContentID, Version: o.Version, Scheme: o.Scheme, Method: o.Method, Encrypted: o.Scheme, Certificate: o.Certificate}
 	switch {
 	case o.Version != V1 && o.Version != V2:
 		return nil, fmt.Errorf("there is no SPEKE version %d", o.Version)

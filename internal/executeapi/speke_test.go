@@ -88,6 +88,31 @@ func TestClients(t *testing.T) {
 			func(p cenc.Protection) bool { return len(p.Signals) == 2 && len(p.Signals[1].PSSH) > 0 },
 		},
 		{
+			"1.0, CMAF with FairPlay", // which says what all others are told
+			cpix.Options{Version: cpix.V1, Uses: cpix.Shared(), Scheme: cenc.CBCS, Method: "SAMPLE-AES", Boxes: true, Systems: []cpix.Wanted{
+				{ID: cenc.Widevine, DASH: true}, {ID: cenc.PlayReady, DASH: true}, {ID: cenc.FairPlay, HLS: true},
+			}},
+			func(p cenc.Protection) bool {
+				if len(p.IV) != cenc.KeySize || len(p.Signals) != 3 {
+					return false
+				}
+				w, err := cenc.ParsePSSH(p.Signals[0].PSSH)
+				if err != nil {
+					return false
+				}
+				about, err := cenc.ParseWidevineHeader(w.Data)
+				if err != nil || !about.Is(cenc.CBCS) {
+					return false
+				}
+				r, err := cenc.ParsePSSH(p.Signals[1].PSSH)
+				if err != nil {
+					return false
+				}
+				h, err := cenc.ParsePlayReadyObject(r.Data)
+				return err == nil && h.Scheme == cenc.CBCS
+			},
+		},
+		{
 			"1.0, Smooth",
 			cpix.Options{Version: cpix.V1, Uses: cpix.Shared(), Scheme: cenc.CENC, Method: "SAMPLE-AES-CTR", Systems: []cpix.Wanted{{ID: cenc.PlayReady, Smooth: true}}},
 			func(p cenc.Protection) bool { return len(p.Signals[0].Smooth) > 0 },

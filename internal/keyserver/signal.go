@@ -13,13 +13,7 @@ const provider = "darkroom"
 
 // signal returns what a DRM system that was asked for is told of a key.
 func signal(r *cpix.Request, asked cpix.System, key cenc.Key, base string) (cenc.Signal, error) {
-	t := cenc.Terms{Scheme: r.Scheme, Key: key, Provider: provider, ContentID: []byte(r.ContentID), KeyURL: base + KeyPath + key.ID.String()}
-	if t.Scheme == 0 { // SPEKE v1.0 does not say it
-		t.Scheme = cenc.CENC
-		if asked.ID == cenc.FairPlay {
-			t.Scheme = cenc.CBCS
-		}
-	}
+	t := cenc.Terms{Scheme: r.ToldScheme(), Key: key, Provider: provider, ContentID: []byte(r.ContentID), KeyURL: base + KeyPath + key.ID.String()}
 	var s cenc.Signal
 	var err error
 	switch asked.ID {

@@ -54,10 +54,11 @@ func (s *Service) Answer(ctx context.Context, account string, r *cpix.Request, b
 	return answer.Encode(s.random)
 }
 
-// wantsIV says whether a key goes out with a constant initialization vector: where samples are encrypted by cbcs, or by FairPlay's way. Whole segments have that of
-// their number.
+// wantsIV says whether a key goes out with a constant initialization vector: where samples are encrypted by cbcs. Whole segments have that of their number. For cenc it
+// would be a way to use one vector twice; an encryptor of cbcs that gets none, for SPEKE v1.0 does not say the scheme and there is no FairPlay, takes one of its own,
+// which stands in its init segments.
 func wantsIV(r *cpix.Request, id cenc.UUID) bool {
-	return slices.ContainsFunc(r.Systems, func(s cpix.System) bool {
-		return s.KeyID == id && s.ID != cenc.ClearKeyAES128 && s.ID != cenc.HLSAES128 && (r.Scheme == cenc.CBCS || s.ID == cenc.FairPlay)
+	return r.ToldScheme() == cenc.CBCS && slices.ContainsFunc(r.Systems, func(s cpix.System) bool {
+		return s.KeyID == id && s.ID != cenc.ClearKeyAES128 && s.ID != cenc.HLSAES128
 	})
 }
