@@ -247,6 +247,9 @@ func (s *server) open(ctx context.Context) error {
 	if err := s.queue.Void(context.Background()); err != nil {
 		return fmt.Errorf("take back the leases of an earlier run: %w", err)
 	}
+	if err := s.resumeContentKeys(ctx, content, jobs); err != nil {
+		return err
+	}
 	if err := s.openCertificates(master); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"darkroom/internal/root"
 	"darkroom/internal/secret"
 	"darkroom/internal/speke"
+	"darkroom/internal/store"
 )
 
 // maxSecretFile bounds a file with a token, a password or a private key, in bytes.
@@ -171,6 +172,25 @@ func (s *server) openContentKeys(door *egress.Door) (*contentkeys.Service, error
 		},
 		Audit: s.did,
 	})
+}
+
+// resumeContentKeys tells what fetches content keys of the jobs that an earlier run left in progress, before any is claimed again.
+func (s *server) resumeContentKeys(ctx context.Context, content *contentkeys.Service, jobs store.Store) error {
+	var left []*job.Job
+	for _, account := range accountIDs(s.cfg) {
+		for after := ""; ; {
+			page, err := jobs.List(ctx, job.Query{Account: account, Status: job.Progressing, Ascending: true, After: after, Limit: 100})
+			if err != nil {
+				return fmt.Errorf("read the jobs that are in progress: %w", err)
+			}
+			if len(page) == 0 {
+				break
+			}
+			left, after = append(left, page...), page[len(page)-1].ID
+		}
+	}
+	content.Resume(left)
+	return nil
 }
 
 // localContentKeys makes what fetches content keys for a job without a server: nothing signs, unless the configuration says what does.

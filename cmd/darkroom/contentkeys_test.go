@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"io"
+	"log/slog"
 	"maps"
 	"math/big"
 	"net"
@@ -25,6 +26,7 @@ import (
 	"darkroom/internal/egress"
 	"darkroom/internal/iam"
 	"darkroom/internal/job"
+	"darkroom/internal/lease"
 	"darkroom/internal/plan"
 	"darkroom/internal/speke"
 )
@@ -310,5 +312,60 @@ func TestOwnKeyServer(t *testing.T) {
 	s.cfg.KeyServer = false
 	if s.ownKeyServer(at + "/speke") {
 		t.Error("there is no key server")
+	}
+}
+
+// TestResourceIDsAfterARestart: what a job uses that an earlier run left in progress is known before any job is claimed again.
+func TestResourceIDsAfterARestart(t *testing.T) {
+	t.Parallel()
+	cfg := config.Default()
+	cfg.Data, cfg.Account = t.TempDir(), house
+	start := func() *server {
+		s, err := open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	settings := json.RawMessage(`{"inputs":[{"fileInput":"s3://films/in.mp4"}],"outputGroups":[{"outputGroupSettings":{"type":"HLS_GROUP_SETTINGS","hlsGroupSettings":{"destination":"s3://films/out/",
+		"encryption":{"type":"SPEKE","encryptionMethod":"SAMPLE_AES","spekeKeyProvider":{"url":"https://127.0.0.1:1/","resourceId":"film","systemIds":["94ce86fb-07ff-4f43-adb8-93d2fa968ca2"]}}}}}]}`)
+	first := start()
+	for _, id := range []string{"1700000000000-aaaaaa", "1700000000001-bbbbbb"} {
+		if _, err := first.queue.Submit(t.Context(), &job.Job{
+			ID: id, Account: house, Status: job.Submitted, Queue: "arn:aws:mediaconvert:us-east-1:" + house + ":queues/Default", Role: "arn:aws:iam::" + house + ":role/MediaConvert_Default_Role",
+			Settings: settings, Submitted: time.Now(),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	claim := func(s *server) map[string]*lease.Lease {
+		held := map[string]*lease.Lease{}
+		for range 2 {
+			l, err := s.queue.Claim(t.Context(), "worker")
+			if err != nil {
+				t.Fatal(err)
+			}
+			held[l.JobID] = l
+		}
+		return held
+	}
+	// The second asks first: there is no key server, but the resource ID is its own from then on.
+	second := claim(first)["1700000000001-bbbbbb"]
+	if _, err := first.queue.ContentKeys(t.Context(), second, 0); err == nil || !strings.Contains(err.Error(), "not allowed by this installation") {
+		t.Fatalf("the job that asks first: %v", err)
+	}
+	if _, err := first.queue.Report(t.Context(), second, lease.Progress{Phase: job.Transcoding}); err != nil {
+		t.Fatal(err)
+	}
+	first.close()
+	again := start()
+	t.Cleanup(again.close)
+	held := claim(again)
+	for _, c := range []struct{ id, want string }{
+		{"1700000000000-aaaaaa", "in use by the job 1700000000001-bbbbbb"}, {"1700000000001-bbbbbb", "not allowed by this installation"},
+	} {
+		if _, err := again.queue.ContentKeys(t.Context(), held[c.id], 0); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %q", c.id, err, c.want)
+		}
 	}
 }

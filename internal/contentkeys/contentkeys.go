@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -195,6 +196,39 @@ func (s *Service) use(ctx context.Context, j *job.Job, asked *plan.GroupKeys) er
 			delete(s.uses, at)
 		}
 		s.mu.Unlock()
+	}
+}
+
+// Resume notes which resource IDs the jobs use that were in progress when an earlier process ended. It is called before the first Fetch: else the first of two jobs to
+// ask again would have the ID, and not the one that has written with it. Of two, that is the one that was beyond its probing, which has its keys, and else the one that
+// began earlier.
+func (s *Service) Resume(jobs []*job.Job) {
+	jobs = slices.Clone(jobs)
+	slices.SortStableFunc(jobs, func(a, b *job.Job) int {
+		if keyed := a.Phase != job.Probing; keyed != (b.Phase != job.Probing) {
+			if keyed {
+				return -1
+			}
+			return 1
+		}
+		return a.Started.Compare(b.Started)
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, j := range jobs {
+		settings, err := plan.ReadSettings(j.Settings)
+		if err != nil {
+			continue // it gets no keys either
+		}
+		asked, err := plan.KeyRequests(settings)
+		if err != nil {
+			continue
+		}
+		for _, g := range asked {
+			if at := (resource{j.Account, g.ResourceID}); s.uses[at] == "" {
+				s.uses[at] = j.ID
+			}
+		}
 	}
 }
 

@@ -468,6 +468,56 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestResume: after a restart the resource ID is still that of the job which had it, whichever asks first.
+func TestResume(t *testing.T) {
+	t.Parallel()
+	began := time.Unix(50, 0)
+	in := func(id string, phase job.Phase, after time.Duration, groups ...string) *job.Job {
+		j := of(id, groups...)
+		j.Status, j.Phase, j.Started = job.Progressing, phase, began.Add(after)
+		return j
+	}
+	for _, c := range []struct {
+		name string
+		jobs []*job.Job
+		want string // whose the resource ID is
+	}{
+		{"the one that has its keys", []*job.Job{in("a", job.Probing, 0, dash("film")), in("b", job.Transcoding, 2, dash("film"))}, "b"},
+		{"the earlier of two that have none", []*job.Job{in("a", job.Probing, 2, dash("film")), in("b", job.Probing, 0, dash("film"))}, "b"},
+		{"in another group", []*job.Job{in("a", job.Transcoding, 2, dash("film")), in("b", job.Uploading, 0, files, dash("other"), hls("film", "SAMPLE_AES"))}, "b"},
+		{"beside one that cannot be read", []*job.Job{{ID: "broken", Account: account, Settings: json.RawMessage(`{"outputGroups":5}`)}, in("a", job.Probing, 3, dash("film")), in("b", job.Probing, 0, dash("film"))}, "b"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := service(t, Options{Running: func(context.Context, string, string) (bool, error) { return true, nil }})
+			s.Resume(c.jobs)
+			fetch := func(j *job.Job) error {
+				for i := range 3 {
+					if _, err := find(j, i); err != nil {
+						continue
+					}
+					if _, err := s.Fetch(t.Context(), j, "task", 1, i); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+			for _, j := range c.jobs {
+				if e, ok := errors.AsType[*job.Error](fetch(j)); j.ID == "a" && (!ok || !strings.Contains(e.Message, "in use by the job "+c.want)) {
+					t.Errorf("the job %s: %v", j.ID, e)
+				} else if j.ID == c.want && ok {
+					t.Errorf("the job %s: %v", j.ID, e)
+				}
+			}
+			elsewhere := of("c", dash("film"))
+			elsewhere.Account = "111122223333"
+			if err := fetch(elsewhere); err != nil {
+				t.Errorf("another account: %v", err)
+			}
+		})
+	}
+}
+
 // TestCredentials: a role signs within one session for all attempts, which ends with the exchange; where nothing is signed there is none.
 func TestCredentials(t *testing.T) {
 	t.Parallel()
