@@ -267,7 +267,7 @@ func explain(r *http.Request, err error) *refusal {
 		return &refusal{"BadRequestException", spekeStatus, asked.Error(), true}
 	case errors.As(err, &server):
 		status := map[keyserver.Kind]int{
-			keyserver.Invalid: http.StatusBadRequest, keyserver.Taken: http.StatusConflict, keyserver.Full: http.StatusServiceUnavailable, keyserver.Unknown: http.StatusNotFound,
+			keyserver.Invalid: http.StatusBadRequest, keyserver.Ambiguous: http.StatusConflict, keyserver.Full: http.StatusServiceUnavailable, keyserver.Unknown: http.StatusNotFound,
 		}[server.Kind]
 		if strings.HasPrefix(r.URL.EscapedPath(), spekeRoot) && server.Kind != keyserver.Full {
 			status = spekeStatus

@@ -373,6 +373,8 @@ func TestTokenRefused(t *testing.T) {
 	b := newBench(t, keyserver.Random)
 	ids := b.film("film", 1)
 	other := b.film("other film", 2)
+	twin := b.film("a twin", 3)
+	b.film("its twin", 3)
 	_, who := b.watcher("ann")
 	for _, tt := range []struct {
 		name, ask string
@@ -407,6 +409,8 @@ func TestTokenRefused(t *testing.T) {
 		{"too many", `{` + source + `,"contentIds":["1","2","3","4","5","6","7","8","9"]}`, 400, "contentIds"},
 		{"a key id that is none", `{` + source + `,"keyIds":["film"]}`, 400, "keyIds[0]"},
 		{"a key that is not there", `{` + source + `,"keyIds":["00000000-0000-0000-0000-00000000000a"]}`, 404, "There is no content key"},
+		{"a key of two contents", `{` + source + `,"keyIds":["` + twin[0].String() + `"]}`, 409, "Name the content instead"},
+		{"two contents with one KID", `{` + source + `,"contentIds":["a twin","its twin"]}`, 409, "a token for each content"},
 		{"a content without keys", `{` + source + `,"contentIds":["no film"]}`, 404, "no film"},
 		{"a life without end", `{` + source + `,"lifetimeSeconds":43201}`, 400, "lifetimeSeconds"},
 		{"a life before it", `{` + source + `,"lifetimeSeconds":-1}`, 400, "lifetimeSeconds"},

@@ -1,7 +1,10 @@
 package keyserver
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -13,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"darkroom/internal/cenc"
+	"darkroom/internal/cpix"
 	"darkroom/internal/registry"
 	"darkroom/internal/secret"
 	"darkroom/internal/store"
@@ -28,10 +32,25 @@ const (
 	secretID   = "1"
 )
 
+// name is what names a key in an account. Whoever asks chooses the KID, and those of our own jobs follow from the content: so a KID alone would belong to whoever
+// thinks of it first, and bar the content that it is meant for.
+type name struct {
+	content string
+	id      cenc.UUID
+}
+
 // entry is a content key as it is known without its value.
 type entry struct {
 	id     cenc.UUID
 	record record
+}
+
+func (k *entry) name() name { return name{k.record.Content, k.id} }
+
+// entryID is where the record of a key stands: its KID, and what is as good as its content, whose ids may be long.
+func (n name) entryID() string {
+	sum := sha256.Sum256([]byte(n.content))
+	return n.id.String() + "." + hex.EncodeToString(sum[:])
 }
 
 // record is a key as it stands in the records. It is never written a second time.
@@ -52,13 +71,14 @@ type secretRecord struct {
 
 // view is the keys of an account at one moment. It is not changed: a change makes another.
 type view struct {
-	byID      map[cenc.UUID]*entry
-	byContent map[string][]*entry // in the order in which they were made
-	secret    []byte              // sealed; nil before the first key is derived
+	byName    map[name]*entry
+	byID      map[cenc.UUID][]*entry // of each content that has one of the KID
+	byContent map[string][]*entry    // in the order in which they were made
+	secret    []byte                 // sealed; nil before the first key is derived
 }
 
 func read(_ string, _ int64, entries []store.Entry) (*view, error) {
-	v := &view{byID: make(map[cenc.UUID]*entry, len(entries)), byContent: make(map[string][]*entry)}
+	v := &view{byName: make(map[name]*entry, len(entries)), byID: make(map[cenc.UUID][]*entry, len(entries)), byContent: make(map[string][]*entry)}
 	for _, e := range entries {
 		switch e.Kind {
 		case secretKind:
@@ -68,7 +88,8 @@ func read(_ string, _ int64, entries []store.Entry) (*view, error) {
 			}
 			v.secret = r.Sealed
 		case keyKind:
-			id, err := cenc.ParseUUID(e.ID)
+			kid, _, _ := strings.Cut(e.ID, ".") // the KID alone in older records
+			id, err := cenc.ParseUUID(kid)
 			k := &entry{id: id}
 			if err == nil {
 				err = json.Unmarshal(e.Record, &k.record)
@@ -94,13 +115,14 @@ func read(_ string, _ int64, entries []store.Entry) (*view, error) {
 
 // add puts a key into a view that nobody sees yet.
 func (v *view) add(k *entry) {
-	v.byID[k.id] = k
+	v.byName[k.name()] = k
+	v.byID[k.id] = append(slices.Clip(v.byID[k.id]), k)
 	v.byContent[k.record.Content] = append(slices.Clip(v.byContent[k.record.Content]), k)
 }
 
 // with returns the view with more in it.
 func (v *view) with(keys []*entry, sealed []byte) *view {
-	next := &view{byID: maps.Clone(v.byID), byContent: maps.Clone(v.byContent), secret: v.secret}
+	next := &view{byName: maps.Clone(v.byName), byID: maps.Clone(v.byID), byContent: maps.Clone(v.byContent), secret: v.secret}
 	if sealed != nil {
 		next.secret = sealed
 	}
@@ -125,7 +147,8 @@ func CheckContent(content string) error {
 }
 
 // Keys returns the keys of a content in the order in which they are asked for, and makes those that are not there yet: all of them or none. Each has a constant
-// initialization vector of its own, for who needs one. Whatever comes between, the same KID has the same key.
+// initialization vector of its own, for who needs one. Whatever comes between, the same KID of the same content has the same key, and what is asked of another content
+// changes nothing of it.
 func (s *Service) Keys(ctx context.Context, account, content string, wanted []Want) ([]cenc.Key, error) {
 	if err := CheckContent(content); err != nil {
 		return nil, err
@@ -146,11 +169,7 @@ func (s *Service) Keys(ctx context.Context, account, content string, wanted []Wa
 	if err != nil {
 		return nil, err
 	}
-	missing, err := v.missing(content, wanted)
-	if err != nil {
-		return nil, err
-	}
-	if len(missing) > 0 {
+	if missing := v.missing(content, wanted); len(missing) > 0 {
 		if err := s.add(ctx, account, content, missing); err != nil {
 			return nil, err
 		}
@@ -160,7 +179,7 @@ func (s *Service) Keys(ctx context.Context, account, content string, wanted []Wa
 	}
 	out := make([]cenc.Key, 0, len(wanted))
 	for _, w := range wanted {
-		k, err := s.open(ctx, account, v, w.ID)
+		k, err := s.open(ctx, account, v, name{content, w.ID})
 		if err != nil {
 			return nil, err
 		}
@@ -169,19 +188,15 @@ func (s *Service) Keys(ctx context.Context, account, content string, wanted []Wa
 	return out, nil
 }
 
-// missing returns which of the wanted keys are not there. One that is there for other content is an error: a KID names one key.
-func (v *view) missing(content string, wanted []Want) ([]Want, error) {
+// missing returns which of the wanted keys are not there.
+func (v *view) missing(content string, wanted []Want) []Want {
 	var out []Want
 	for _, w := range wanted {
-		k := v.byID[w.ID]
-		switch {
-		case k == nil:
+		if v.byName[name{content, w.ID}] == nil {
 			out = append(out, w)
-		case k.record.Content != content:
-			return nil, refuse(Taken, "The KID %s belongs to other content.", w.ID)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // add makes keys and records them. Those that somebody else has made meanwhile stay as they are.
@@ -206,12 +221,9 @@ func (s *Service) add(ctx context.Context, account, content string, wanted []Wan
 		}
 	}
 	return s.views.Change(ctx, account, func(v *view) (registry.Change[*view], error) {
-		missing, err := v.missing(content, wanted)
-		if err != nil {
-			return registry.Change[*view]{}, err
-		}
+		missing := v.missing(content, wanted)
 		switch {
-		case len(v.byID)+len(missing) > MaxKeys:
+		case len(v.byName)+len(missing) > MaxKeys:
 			return registry.Change[*view]{}, refuse(Full, "The account has %d content keys, and no more are kept.", MaxKeys)
 		case len(v.byContent[content])+len(missing) > MaxKeysOfContent:
 			return registry.Change[*view]{}, refuse(Full, "The content has %d keys, and no more are kept.", MaxKeysOfContent)
@@ -225,7 +237,7 @@ func (s *Service) add(ctx context.Context, account, content string, wanted []Wan
 		var added []*entry
 		for _, w := range missing {
 			k := made[w.ID]
-			if err := put(keyKind, k.id.String(), k.record); err != nil {
+			if err := put(keyKind, k.name().entryID(), k.record); err != nil {
 				return registry.Change[*view]{}, err
 			}
 			added = append(added, k)
@@ -256,8 +268,8 @@ func (s *Service) seal(ctx context.Context, pairs map[string]string, size int) (
 }
 
 // open returns a key with its value.
-func (s *Service) open(ctx context.Context, account string, v *view, id cenc.UUID) (cenc.Key, error) {
-	k := v.byID[id]
+func (s *Service) open(ctx context.Context, account string, v *view, n name) (cenc.Key, error) {
+	k, id := v.byName[n], n.id
 	if k == nil {
 		return cenc.Key{}, refuse(Unknown, "There is no content key %s.", id)
 	}
@@ -298,10 +310,7 @@ func (s *Service) Key(ctx context.Context, account, content string, id cenc.UUID
 	if err != nil {
 		return cenc.Key{}, err
 	}
-	if k := v.byID[id]; k == nil || k.record.Content != content {
-		return cenc.Key{}, refuse(Unknown, "There is no content key %s.", id)
-	}
-	return s.open(ctx, account, v, id)
+	return s.open(ctx, account, v, name{content, id})
 }
 
 // KeyIDs returns the KIDs of a content, in the order in which they were made; none where the content has no keys.
@@ -317,15 +326,24 @@ func (s *Service) KeyIDs(ctx context.Context, account, content string) ([]cenc.U
 	return out, nil
 }
 
-// ContentOf returns which content a KID is of; Unknown where there is no such key.
+// ContentOf returns which content a KID is of: where several have a key of it, the one whose KIDs it is by the rule of cpix.KeyID, which no other can meet. Unknown
+// where there is no such key, Ambiguous where several contents could be meant.
 func (s *Service) ContentOf(ctx context.Context, account string, id cenc.UUID) (string, error) {
 	v, err := s.views.View(ctx, account)
 	if err != nil {
 		return "", err
 	}
-	k := v.byID[id]
-	if k == nil {
+	all := v.byID[id]
+	switch len(all) {
+	case 0:
 		return "", refuse(Unknown, "There is no content key %s.", id)
+	case 1:
+		return all[0].record.Content, nil
 	}
-	return k.record.Content, nil
+	for _, k := range all {
+		if cpix.KeyID(k.record.Content, cmp.Or(k.record.Track, cpix.All)) == id {
+			return k.record.Content, nil
+		}
+	}
+	return "", refuse(Ambiguous, "The KID %s is that of keys of several contents. Name the content instead.", id)
 }

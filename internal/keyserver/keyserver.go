@@ -1,6 +1,6 @@
 // Package keyserver makes content keys and gives them to encryptors over SPEKE, and to players that show a token.
 //
-// A content key belongs to a content id of an account and is known by its KID. It is made when it is first asked for and never changes: where configuration
+// A content key belongs to a content id of an account and is known by that and its KID. It is made when it is first asked for and never changes: where configuration
 // says random, it is kept sealed; where it says deterministic, it is derived from a secret of the account that is kept sealed, and from what names it. What a
 // key is made by stands in its record, so that the configuration can change.
 //
@@ -92,10 +92,10 @@ type Kind int
 
 // The kinds.
 const (
-	Invalid Kind = iota + 1 // the request itself
-	Taken                   // the KID is that of other content
-	Full                    // a limit is reached
-	Unknown                 // there is no such key
+	Invalid   Kind = iota + 1 // the request itself
+	Ambiguous                 // keys of several contents could be meant
+	Full                      // a limit is reached
+	Unknown                   // there is no such key
 )
 
 // Error is a refusal. Its text is fit to be shown.

@@ -84,6 +84,15 @@ func (t *Tokens) Issue(about Token) (secret.Bytes, error) {
 	case about.Who.Account == "":
 		return secret.Bytes{}, errors.New("a token is somebody's")
 	}
+	of := make(map[cenc.UUID]bool, keys)
+	for _, c := range about.Contents {
+		for _, id := range c.Keys {
+			if of[id] {
+				return secret.Bytes{}, refuse(Ambiguous, "The KID %s is that of keys of several of the contents: a player could not say which it means. Make a token for each content.", id)
+			}
+			of[id] = true
+		}
+	}
 	about.Expires = about.Expires.UTC().Truncate(time.Second)
 	text, err := json.Marshal(about)
 	if err != nil {
@@ -156,7 +165,7 @@ func (g Grant) Allow(a Ask) (Given, bool) {
 		}
 		return Given{Bucket: g.token.Bucket, Object: g.token.Prefix + a.Object}, true
 	}
-	for _, c := range g.token.Contents {
+	for _, c := range g.token.Contents { // one of them at most: Issue saw to that
 		if slices.Contains(c.Keys, a.Key) {
 			return Given{Content: c.ID, Key: a.Key}, true
 		}

@@ -204,6 +204,9 @@ func TestTokenNotIssued(t *testing.T) {
 		{"nobody", func(a *keyserver.Token) { a.Who = identity.Standing{} }},
 		{"too many contents", func(a *keyserver.Token) { a.Contents = make([]keyserver.Content, keyserver.MaxTokenContents+1) }},
 		{"too many keys", func(a *keyserver.Token) { a.Contents[0].Keys = make([]cenc.UUID, keyserver.MaxTokenKeys+1) }},
+		{"a KID of two contents", func(a *keyserver.Token) {
+			a.Contents = append(a.Contents, keyserver.Content{ID: "twin", Keys: a.Contents[0].Keys[:1]})
+		}},
 		{"too long", func(a *keyserver.Token) { a.Who.Policy = strings.Repeat("x", keyserver.MaxToken) }},
 	} {
 		about := good(c)
