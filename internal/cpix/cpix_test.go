@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"os"
 	"os/exec"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -476,6 +477,16 @@ func TestBadAnswers(t *testing.T) {
 		{"an element out of place", "<cpix:ContentKeyList>", "<cpix:ContentKeyList><cpix:PSSH/>", "does not belong"},
 		{"an element nobody knows", "<cpix:ContentKeyList>", "<cpix:Surprise/><cpix:ContentKeyList>", "does not belong"},
 		{"an attribute of another namespace", ` kid="` + video.String(), ` xmlns:x="urn:x" x:kid="` + stranger.String() + `" kid="` + video.String(), "another namespace"},
+		{"a prefix called like the content id", `contentId="film"`, `contentId="other" xmlns:contentId="film"`, "another namespace"},
+		{"a prefix called like the version", `version="2.3"`, `version="2.0" xmlns:version="2.3"`, "another namespace"},
+		{"a prefix called like the KID", ` kid="` + video.String(), ` xmlns:kid="` + video.String() + `" kid="` + stranger.String(), "another namespace"},
+		{"a vector with a prefix", ` explicitIV="` + base64.StdEncoding.EncodeToString(iv) + `"`, ` explicitIV="AAAA" xml:explicitIV="` + base64.StdEncoding.EncodeToString(iv) + `"`, "another namespace"},
+		{"a scheme with a prefix", `commonEncryptionScheme="cbcs"`, `commonEncryptionScheme="cenc" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:commonEncryptionScheme="cbcs"`, "another namespace"},
+		{"a scheme as a declaration", `commonEncryptionScheme="cbcs"`, `commonEncryptionScheme="cenc" xmlns:commonEncryptionScheme="cbcs"`, "another namespace"},
+		{"a system with a prefix", ` systemId="`, ` xml:systemId="x" systemId="`, "another namespace"},
+		{"a type of track with a prefix", `intendedTrackType="VIDEO"`, `intendedTrackType="AUDIO" xml:intendedTrackType="VIDEO"`, "another namespace"},
+		{"a playlist with a prefix", `playlist="media"`, `playlist="trick" xmlns:playlist="media"`, "another namespace"},
+		{"a limit with a prefix", `<cpix:VideoFilter`, `<cpix:VideoFilter xml:minPixels="1"`, "another namespace"},
 		{"an attribute twice", `version="2.3"`, `version="2.3" version="2.3"`, "twice"},
 		{"an instruction", "<cpix:ContentKeyList>", "<?php exit ?><cpix:ContentKeyList>", "processing instruction"},
 		{"a second root", "</cpix:CPIX>", "</cpix:CPIX><cpix:CPIX xmlns:cpix=\"urn:dashif:org:cpix\"/>", "two roots"},
@@ -519,6 +530,29 @@ func TestBadAnswers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestReadAttributes: the attributes that must not stand behind a prefix are all that are read.
+func TestReadAttributes(t *testing.T) {
+	t.Parallel()
+	found := map[string]bool{}
+	var walk func(of reflect.Type)
+	walk = func(of reflect.Type) {
+		switch of.Kind() {
+		case reflect.Slice, reflect.Pointer:
+			walk(of.Elem())
+		case reflect.Struct:
+			for i := range of.NumField() {
+				f := of.Field(i)
+				if name, ok := strings.CutSuffix(f.Tag.Get("xml"), ",attr"); ok {
+					found[name] = true
+				}
+				walk(f.Type)
+			}
+		}
+	}
+	walk(reflect.TypeFor[document]())
+	compare(t, readAttributes, found)
 }
 
 // TestGoodAnswers: what differs in nothing that matters is taken.
@@ -612,6 +646,7 @@ func TestBadDelivery(t *testing.T) {
 		{"another cipher of the document", strings.Replace(good, "aes256-cbc", "aes128-cbc", 1), "algorithm"},
 		{"another cipher of a key", replaceLast(good, "aes256-cbc", "tripledes-cbc"), "encrypted by"},
 		{"RSA without OAEP", strings.Replace(good, "rsa-oaep-mgf1p", "rsa-1_5", 1), "encrypted by"},
+		{"an algorithm with a prefix", strings.Replace(good, `Algorithm="http://www.w3.org/2001/04/xmlenc#aes256-cbc"`, `Algorithm="none" xmlns:Algorithm="http://www.w3.org/2001/04/xmlenc#aes256-cbc"`, 1), "another namespace"},
 		{"another digest", strings.Replace(good, `rsa-oaep-mgf1p"/>`, `rsa-oaep-mgf1p"><ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/></enc:EncryptionMethod>`, 1), "digest"},
 		{"in the clear after all", replaceBetween(good, "<cpix:ContentKeyList>", "<pskc:Secret>", "</pskc:Secret>", "<pskc:PlainValue>"+base64.StdEncoding.EncodeToString(iv)+"</pskc:PlainValue>"), "in the clear"},
 		{"no delivery data", good[:strings.Index(good, "<cpix:DeliveryDataList>")] + good[strings.Index(good, "<cpix:ContentKeyList>"):], "no DeliveryDataList"},
@@ -947,6 +982,15 @@ func TestRefusals(t *testing.T) {
 		{"a system for no key", "2.0", `<cpix:DRMSystem kid="0f`, `<cpix:DRMSystem kid="1f`, "DRMSystem@kid is missing or names no ContentKey"},
 		{"a certificate that is none", "2.0", "<cpix:ContentKeyList>", `<cpix:DeliveryDataList><cpix:DeliveryData><cpix:DeliveryKey><X509Data xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Certificate>AAAA</X509Certificate></X509Data></cpix:DeliveryKey></cpix:DeliveryData></cpix:DeliveryDataList><cpix:ContentKeyList>`, "the certificate of DeliveryKey cannot be read"},
 		{"no content id in v1", "", "", "", "Missing CPIX@id"},
+		{"a prefix called like the content id", "2.0", ` contentId="test_case_1"`, ` contentId="other" xmlns:contentId="test_case_1"`, `the element "CPIX" has an attribute of another namespace`},
+		{"a KID with a prefix", "2.0", `<cpix:ContentKey kid="0f`, `<cpix:ContentKey xml:kid="1f" kid="0f`, `the element "ContentKey" has an attribute of another namespace`},
+		{"a vector with a prefix", "2.0", `"cbcs" />`, `"cbcs" xml:explicitIV="MDEyMzQ1Njc4OWFiY2RlZg==" />`, `the element "ContentKey" has an attribute of another namespace`},
+		{"a scheme as a declaration", "2.0", `<cpix:ContentKey kid`, `<cpix:ContentKey xmlns:commonEncryptionScheme="cenc" kid`, `the element "ContentKey" has an attribute of another namespace`},
+		{"a type of track with a prefix", "2.0", `intendedTrackType="SD+HD1"`, `intendedTrackType="SD+HD1" xml:intendedTrackType="HD"`, `the element "ContentKeyUsageRule" has an attribute of another namespace`},
+		{"a period with a prefix", "2.0", `periodId="keyPeriod_1"`, `periodId="x" xmlns:periodId="keyPeriod_1"`, `the element "KeyPeriodFilter" has an attribute of another namespace`},
+		{"the id of a period with a prefix", "2.0", `<cpix:ContentKeyPeriod id`, `<cpix:ContentKeyPeriod xml:start="x" id`, `the element "ContentKeyPeriod" has an attribute of another namespace`},
+		{"a limit with a prefix", "2.0", `maxPixels="921600"`, `maxPixels="921600" xmlns:maxPixels="1"`, `the element "VideoFilter" has an attribute of another namespace`},
+		{"a limit of channels with a prefix", "2.0", `maxChannels="2"`, `maxChannels="2" xml:maxChannels="1"`, `the element "AudioFilter" has an attribute of another namespace`},
 		{"a document type", "2.0", "<cpix:CPIX ", "<!DOCTYPE cpix><cpix:CPIX ", "the document has a document type declaration"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

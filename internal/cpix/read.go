@@ -299,6 +299,14 @@ func scan(text []byte) error {
 	return nil
 }
 
+// readAttributes are the names of all attributes that are read. encoding/xml finds them by what stands behind the prefix, also in a declaration of a namespace, and takes
+// the last.
+var readAttributes = map[string]bool{
+	"id": true, "contentId": true, "version": true, "kid": true, "explicitIV": true, "commonEncryptionScheme": true, "Algorithm": true, "systemId": true, "playlist": true,
+	"index": true, "start": true, "end": true, "intendedTrackType": true, "periodId": true, "minPixels": true, "maxPixels": true, "hdr": true, "minFps": true, "maxFps": true,
+	"minChannels": true, "maxChannels": true,
+}
+
 // plain checks that attributes stand once and that none of another namespace could be taken for one of ours.
 func plain(attributes []xml.Attr) error {
 	for i, a := range attributes {
@@ -310,7 +318,7 @@ func plain(attributes []xml.Attr) error {
 		default:
 			return errors.New("has an attribute of another namespace")
 		}
-		if a.Name.Space != "" && a.Name.Space != "xmlns" && slices.Contains([]string{"kid", "id", "version", "contentId", "systemId"}, a.Name.Local) {
+		if a.Name.Space != "" && readAttributes[a.Name.Local] {
 			return errors.New("has an attribute of another namespace")
 		}
 	}
