@@ -385,7 +385,7 @@ func outcomeOf(err error) (audit.Outcome, string) {
 
 // advice is what can be done about an error.
 var advice = map[speke.Kind]string{
-	speke.BadURL:        "Give an https URL that names a host and holds no credentials.",
+	speke.BadURL:        "Correct url of its key provider: an https URL that names a host, holds no credentials, and has a path that is written in the one plain way.",
 	speke.NotAllowed:    "Ask the operator to open egress for the purpose speke.",
 	speke.NoCredentials: "Ask the operator to check speke.servers in the configuration.",
 	speke.Untrusted:     "Check the URL; if it is right, ask the operator to trust the server's authority (egress.ca_file).",

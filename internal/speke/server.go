@@ -49,7 +49,7 @@ type Server struct {
 // server is a Server that was read.
 type server struct {
 	Server
-	host, path string
+	host, path string       // path: without percent codes
 	client     *http.Client // of its own; nil for the one that shows no certificate
 }
 
@@ -70,7 +70,7 @@ func newServer(s Server, door *egress.Door) (*server, error) {
 	if u.RawQuery != "" || u.ForceQuery {
 		return nil, fmt.Errorf("the key server %q: its URL has a query", s.URL)
 	}
-	k := &server{Server: s, host: u.Host, path: strings.TrimSuffix(u.EscapedPath(), "/")}
+	k := &server{Server: s, host: u.Host, path: strings.TrimSuffix(u.Path, "/")}
 	wrong := func(text string) (*server, error) { return nil, fmt.Errorf("the key server %q: %s", s.URL, text) }
 	secret := s.Auth == Bearer || s.Auth == Basic || s.Auth == Header
 	switch {
@@ -103,12 +103,13 @@ func newServer(s Server, door *egress.Door) (*server, error) {
 	return k, nil
 }
 
-// find returns the server that an address belongs to, nil for one that is not configured.
+// find returns the server that an address belongs to, nil for one that is not configured. Paths are compared as they are without percent codes: what is left of those is
+// no slash and no dot, and not for the writer of the address to choose by.
 func (c *Client) find(u *url.URL) *server {
 	var found *server
 	for i := range c.servers {
 		s := &c.servers[i]
-		rest, below := strings.CutPrefix(u.EscapedPath(), s.path)
+		rest, below := strings.CutPrefix(u.Path, s.path)
 		if u.Host == s.host && below && (rest == "" || rest[0] == '/') && (found == nil || len(s.path) > len(found.path)) {
 			found = s
 		}

@@ -124,7 +124,13 @@ type Query struct {
 	Credentials func(context.Context) (Credentials, error)
 }
 
-// parseURL reads the address of a key server. A path that can be read in two ways is refused: where a request belongs decides which secret goes with it.
+// unreserved says whether a character means the same in a URL as its percent code (RFC 3986 2.3).
+func unreserved(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0
+}
+
+// parseURL reads the address of a key server. A path that can be read in two ways, or written in two, is refused: where a request belongs decides which secret goes with
+// it.
 func parseURL(text string) (*url.URL, error) {
 	u, err := uri.Parse(text)
 	switch {
@@ -133,10 +139,23 @@ func parseURL(text string) (*url.URL, error) {
 	case u.Scheme != "https":
 		return nil, errors.New("its scheme is not https")
 	}
-	for part := range strings.SplitSeq(u.EscapedPath(), "/") {
+	path := u.EscapedPath()
+	parts := strings.Split(path, "/")
+	for i, part := range parts {
 		bare := strings.ReplaceAll(strings.ToLower(part), "%2e", ".")
-		if bare == "." || bare == ".." || strings.Contains(bare, "%2f") || strings.Contains(bare, "%5c") || strings.Contains(bare, `\`) {
+		switch {
+		case bare == "." || bare == ".." || strings.Contains(bare, "%2f") || strings.Contains(bare, "%5c") || strings.Contains(bare, `\`):
 			return nil, errors.New("its path has dot segments or encoded slashes")
+		case part == "" && i > 0 && i < len(parts)-1:
+			return nil, errors.New("its path has an empty segment, //")
+		}
+	}
+	for i := 0; i+2 < len(path); i++ { // well-formed, or url.Parse had refused it
+		if path[i] != '%' {
+			continue
+		}
+		if c, err := strconv.ParseUint(path[i+1:i+3], 16, 8); err == nil && unreserved(byte(c)) {
+			return nil, fmt.Errorf("its path has %s, which must be written as %c", path[i:i+3], c)
 		}
 	}
 	if u.Path == "" {

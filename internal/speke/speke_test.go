@@ -534,6 +534,14 @@ func TestNoConnection(t *testing.T) {
 		{"dot segments", s.URL + "/a/../b", trusting, BadURL},
 		{"encoded dot segments", s.URL + "/a/%2E%2e/b", trusting, BadURL},
 		{"an encoded slash", s.URL + "/a%2fb", trusting, BadURL},
+		{"an encoded backslash", s.URL + "/a%5Cb", trusting, BadURL},
+		{"a letter as a percent code", s.URL + "/%62earer", trusting, BadURL},
+		{"a digit as one", s.URL + "/v%31", trusting, BadURL},
+		{"a tilde as one", s.URL + "/a/%7Eb", trusting, BadURL},
+		{"a dot inside as one", s.URL + "/a%2eb", trusting, BadURL},
+		{"an empty segment", s.URL + "/a//b", trusting, BadURL},
+		{"an empty first segment", s.URL + "//bearer", trusting, BadURL},
+		{"two slashes at the end", s.URL + "/bearer//", trusting, BadURL},
 		{"an odd spelling of an address", "https://0x7f000001/", trusting, BadURL},
 		{"a line end", s.URL + "/a\r\nb", trusting, BadURL},
 		{"an address that is not open", s.URL, closed, NotAllowed},
@@ -584,6 +592,7 @@ func TestAuthentication(t *testing.T) {
 	c := client(t, Options{Door: door(t, s), Clock: at, Region: "eu-west-1", Servers: []Server{
 		{URL: s.URL + "/bearer", Auth: Bearer, Secret: fixed("token-1")},
 		{URL: s.URL + "/bearer/deeper/", Auth: Bearer, Secret: fixed("token-2")},
+		{URL: s.URL + "/dépôt", Auth: Bearer, Secret: fixed("token-3")},
 		{URL: s.URL + "/basic", Auth: Basic, User: "packager", Secret: fixed("pass:word")},
 		{URL: s.URL + "/header", Auth: Header, Header: "X-Api-Key", Secret: fixed("key-1")},
 		{URL: s.URL + "/none", Auth: None},
@@ -605,7 +614,8 @@ func TestAuthentication(t *testing.T) {
 		{name: "the role's credentials", path: "/role/a%20b", access: "ASIAROLE", region: "eu-west-1", secret: "role secret", token: "role token"},
 		{name: "not below, but longer", path: "/bearerer", access: "ASIAROLE", region: "eu-west-1", secret: "role secret", token: "role token"},
 		{name: "nowhere configured", path: "/", access: "ASIAROLE", region: "eu-west-1", secret: "role secret", token: "role token"},
-		{name: "another spelling of a path", path: "/%62earer", access: "ASIAROLE", region: "eu-west-1", secret: "role secret", token: "role token"},
+		{name: "a path with percent codes", path: "/d%C3%A9p%C3%B4t/a", authorization: "Bearer token-3"},
+		{name: "with others", path: "/d%c3%a9p%C3%b4t/a", authorization: "Bearer token-3"},
 	} {
 		t.Run(q.name, func(t *testing.T) { // one after the other: they share what was sent
 			keys, err := c.Keys(t.Context(), Query{URL: s.URL + q.path, Request: request(t, cpix.V2), Credentials: role})
@@ -804,6 +814,8 @@ func TestMisconfigured(t *testing.T) {
 		{"a way that there is none of", []Server{{URL: at, Auth: None + 1}}},
 		{"http", []Server{{URL: "http://keys.example", Auth: None}}},
 		{"no URL", []Server{{Auth: None}}},
+		{"a letter as a percent code", []Server{{URL: "https://keys.example/sp%65ke", Auth: None}}},
+		{"twice, in two spellings", []Server{{URL: "https://keys.example/d%C3%A9p", Auth: None}, {URL: "https://keys.example/d%c3%a9p", Auth: None}}},
 		{"a query", []Server{{URL: at + "?a=b", Auth: None}}},
 		{"bearer without a secret", []Server{{URL: at, Auth: Bearer}}},
 		{"basic without a user", []Server{{URL: at, Auth: Basic, Secret: fixed("a")}}},
