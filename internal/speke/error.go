@@ -131,7 +131,10 @@ func unanswered(host string, err error) *Error {
 	var invalid x509.CertificateInvalidError
 	var verify *tls.CertificateVerificationError
 	var refused *egress.Refused
+	var ours *noCertificate
 	switch {
+	case errors.As(err, &ours):
+		e.Kind = NoCredentials
 	case errors.As(err, &refused):
 		e.Kind = NotAllowed
 	case errors.As(err, &name), errors.As(err, &authority), errors.As(err, &invalid), errors.As(err, &verify):

@@ -53,6 +53,12 @@ type server struct {
 	client     *http.Client // of its own; nil for the one that shows no certificate
 }
 
+// noCertificate is why there is no certificate to show: not the server's fault, and no better at the next attempt.
+type noCertificate struct{ err error }
+
+func (e *noCertificate) Error() string { return "the certificate for the key server: " + e.err.Error() }
+func (e *noCertificate) Unwrap() error { return e.err }
+
 // token is a name of RFC 9110 5.6.2.
 var token = regexp.MustCompile("^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 
@@ -95,9 +101,12 @@ func newServer(s Server, door *egress.Door) (*server, error) {
 		k.client = door.ClientAs(egress.SPEKE, func() (*tls.Certificate, error) {
 			c, err := s.Certificate()
 			if err == nil && c == nil {
-				err = errors.New("there is no certificate")
+				err = errors.New("there is none")
 			}
-			return c, err
+			if err != nil {
+				return nil, &noCertificate{err}
+			}
+			return c, nil
 		})
 	}
 	return k, nil

@@ -745,16 +745,20 @@ func TestMutualTLS(t *testing.T) {
 	}{
 		{"ours", func() (*tls.Certificate, error) { return ours, nil }, 0},
 		{"of somebody else", func() (*tls.Certificate, error) { return identity(t), nil }, Denied},
-		{"that cannot be read", func() (*tls.Certificate, error) { return nil, errors.New("no file") }, Unreachable},
-		{"that is none", func() (*tls.Certificate, error) { return nil, nil }, Unreachable},
+		{"that cannot be read", func() (*tls.Certificate, error) { return nil, errors.New("open /etc/secret/key: denied") }, NoCredentials},
+		{"that is none", func() (*tls.Certificate, error) { return nil, nil }, NoCredentials},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := client(t, Options{Door: door(t, s), Clock: newClock(), Servers: []Server{{URL: s.URL, Auth: MutualTLS, Certificate: c.certificate}}}).
+			at := newClock()
+			_, err := client(t, Options{Door: door(t, s), Clock: at, Servers: []Server{{URL: s.URL, Auth: MutualTLS, Certificate: c.certificate}}}).
 				Keys(t.Context(), Query{URL: s.URL + "/speke", Request: request(t, cpix.V2)})
 			var e *Error
 			if c.kind == 0 && err != nil || c.kind != 0 && (!errors.As(err, &e) || e.Kind != c.kind) {
 				t.Errorf("got %v, want kind %d", err, c.kind)
+			}
+			if len(at.waited) > 0 || err != nil && strings.Contains(err.Error(), "/etc") {
+				t.Errorf("waited %v, error %v", at.waited, err)
 			}
 		})
 	}
