@@ -1,6 +1,9 @@
 package test
 
 import (
+	"encoding/json"
+	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -65,6 +68,13 @@ func TestContentKeys(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s.finish(s.submit(job(drm("s3://films/in/clip.mp4", "s3://films/"+c.name, provider(s.url+"/speke/v"+c.version+"/copyProtection", c.name, c.more)))))
+			keys := s.licences("s3://films/"+c.name+"/film.mpd", c.name)
+			if len(keys) != len(c.tracks) {
+				t.Errorf("%d content keys, want %d", len(keys), len(c.tracks))
+			}
+			for kid, value := range keys {
+				s.secret("content key "+kid+" of "+c.name, value) // searched for when the server ends
+			}
 			out := s.download("films", c.name+"/")
 			mpd, err := os.ReadFile(filepath.Join(out, "film.mpd"))
 			if err != nil {
@@ -100,5 +110,25 @@ func TestContentKeys(t *testing.T) {
 	}
 	if outcomes[audit.Intended] != 4 || outcomes[audit.Granted] != 3 || outcomes[audit.Denied] != 1 {
 		t.Errorf("outcomes in the audit trail: %v", outcomes)
+	}
+	// Whether a request was made for the certificate of the settings stands in the records of the key server.
+	asked := map[string]bool{}
+	for _, r := range s.auditRecords() {
+		if !strings.HasPrefix(r.EventName, "CopyProtectionV") || r.ErrorCode != "" {
+			continue
+		}
+		var p struct {
+			ContentID string
+			Encrypted *bool
+		}
+		if err := json.Unmarshal(r.RequestParameters, &p); err != nil || p.Encrypted == nil {
+			t.Errorf("%v: %s", err, r.RequestParameters)
+			continue
+		}
+		asked[fmt.Sprintf("%s %s %t", r.EventName, p.ContentID, *p.Encrypted)] = true
+	}
+	want := map[string]bool{"CopyProtectionV2 v2 false": true, "CopyProtectionV2 v2sealed true": true, "CopyProtectionV1 v1 false": true}
+	if !maps.Equal(asked, want) {
+		t.Errorf("the key server was asked %v, want %v", asked, want)
 	}
 }

@@ -42,7 +42,7 @@ func TestStaticKey(t *testing.T) {
 	if err != nil || value(got.JobTemplate.Settings.OutputGroups) != key {
 		t.Errorf("the template does not tell its key: %v", err)
 	}
-	if ended := s.until(s.submit(whole), final); value(ended.Settings.OutputGroups) != key {
+	if ended := s.finish(s.submit(whole)); value(ended.Settings.OutputGroups) != key {
 		t.Errorf("%s: the job does not tell its key", ended.Status)
 	}
 	// From the template alone: the record of one is opened, merged, and sealed again.
@@ -52,7 +52,7 @@ func TestStaticKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if ended := s.until(*byTemplate.Job.Id, final); value(ended.Settings.OutputGroups) != key {
+	if ended := s.finish(*byTemplate.Job.Id); value(ended.Settings.OutputGroups) != key {
 		t.Errorf("%s: the job of the template does not tell its key", ended.Status)
 	}
 	// What is wrong with a key does not tell it.
