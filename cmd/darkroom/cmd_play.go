@@ -53,7 +53,7 @@ func play(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := flags("play", "s3://BUCKET/PREFIX/MANIFEST [--data DIR]", stderr)
 	data := fs.String("data", "", "`DIR` of a server of this machine; empty is the server and the credentials of the environment (AWS_ENDPOINT_URL, AWS_CA_BUNDLE, AWS_ACCESS_KEY_ID, …)")
 	profile := fs.String("profile", cmp.Or(os.Getenv("AWS_PROFILE"), identity.AdminUser), "`PROFILE` of the credentials file")
-	life := fs.Duration("for", keyserver.DefaultTokenLife, "how long the token holds, up to "+keyserver.MaxTokenLife.String())
+	life := fs.Duration("for", keyserver.DefaultTokenLife, "how long the token holds, up to "+keyserver.MaxTokenLife.String()+"; never longer than the credentials that ask for it")
 	prefix := fs.String("prefix", "", "`PREFIX` below which everything may be read; empty is the directory of the manifest")
 	var contents []string
 	fs.Func("content", "content `ID` whose keys go out; repeatable; without any, those of the keys that the manifest names", func(s string) error {
@@ -100,12 +100,15 @@ func play(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		fmt.Fprintf(stdout, "%s\n", answer)
 		return nil
 	}
-	var made struct{ URL, Notice string }
+	var made struct {
+		URL, Notice string
+		Expires     time.Time // which may be before the time that was asked for
+	}
 	if err := json.Unmarshal(answer, &made); err != nil {
 		return fmt.Errorf("read the answer of the server: %w", err)
 	}
 	fmt.Fprintln(stdout, made.URL)
-	fmt.Fprintf(stderr, "Whoever has this address can play the film until the token ends, in %s. %s\n", *life, made.Notice)
+	fmt.Fprintf(stderr, "Whoever has this address can play the film until the token ends, at %s. %s\n", made.Expires.UTC().Format(time.RFC3339), made.Notice)
 	return nil
 }
 
