@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"log/slog"
 	"maps"
@@ -22,7 +23,9 @@ import (
 	"testing"
 	"time"
 
+	"darkroom/internal/cenc"
 	"darkroom/internal/config"
+	"darkroom/internal/cpix"
 	"darkroom/internal/egress"
 	"darkroom/internal/iam"
 	"darkroom/internal/job"
@@ -273,6 +276,41 @@ func TestRelayedQuestion(t *testing.T) {
 	err = fetch("job-1")
 	if code, _ := heard(); err != nil || code != http.StatusOK {
 		t.Errorf("the operator's own relay: %d, %v", code, err)
+	}
+}
+
+// TestOwnKeyServerAgain: that the way to the own key server could not be made for one job is not held against the next.
+func TestOwnKeyServerAgain(t *testing.T) {
+	t.Parallel()
+	i := install(t)
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	t.Cleanup(s.Close)
+	i.listening.Store(&s.URL)
+	trusted := filepath.Join(i.cfg.Data, i.authorities())
+	if err := os.Remove(trusted); err != nil {
+		t.Fatal(err)
+	}
+	r, err := cpix.NewRequest(cpix.Options{
+		ContentID: "film", Version: cpix.V1, Uses: cpix.Shared(), Scheme: cenc.CBCS, Method: cenc.MethodSampleAES, Systems: []cpix.Wanted{{ID: cenc.FairPlay, HLS: true}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &boxed{s: i.server}
+	ask := func() error {
+		_, err := b.Keys(t.Context(), speke.Query{URL: s.URL + "/speke", Request: r})
+		return err
+	}
+	if err := ask(); !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("without the authority: %v", err)
+	}
+	if err := os.WriteFile(trusted, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if e, ok := errors.AsType[*speke.Error](ask()); !ok || e.Status != http.StatusTeapot {
+			t.Errorf("with it: %v", e)
+		}
 	}
 }
 

@@ -48,9 +48,8 @@ type boxed struct {
 	s      *server
 	others contentkeys.Asker
 
-	once sync.Once // the listener is there when the first job asks
-	own  contentkeys.Asker
-	err  error
+	mu  sync.Mutex        // guards own; held while it is made
+	own contentkeys.Asker // nil before a job has asked, for the listener is not there earlier
 }
 
 // Keys implements contentkeys.Asker.
@@ -59,11 +58,25 @@ func (b *boxed) Keys(ctx context.Context, q speke.Query) ([]cenc.Protection, err
 	if at == nil || !strings.HasPrefix(q.URL, *at+"/") {
 		return b.others.Keys(ctx, q)
 	}
-	b.once.Do(func() { b.own, b.err = b.open(strings.TrimPrefix(*at, "https://")) })
-	if b.err != nil {
-		return nil, b.err
+	own, err := b.client(strings.TrimPrefix(*at, "https://"))
+	if err != nil {
+		return nil, err
 	}
-	return b.own.Keys(ctx, q)
+	return own.Keys(ctx, q)
+}
+
+// client is what asks at the listener. One that could not be made is tried again for the next job: a file may have been missing for a moment.
+func (b *boxed) client(address string) (contentkeys.Asker, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.own == nil {
+		own, err := b.open(address)
+		if err != nil {
+			return nil, err
+		}
+		b.own = own
+	}
+	return b.own, nil
 }
 
 func (b *boxed) open(address string) (contentkeys.Asker, error) {
