@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -275,5 +277,93 @@ func arrive(t *testing.T, in inbox, ids []string) {
 		if d := cmp.Diff([]string{"PROGRESSING", "INPUT_INFORMATION", "COMPLETE"}, states[id]); d != "" {
 			t.Errorf("events of %s (-want +got):\n%s", id, d)
 		}
+	}
+}
+
+// TestDeadLetterQueue: an event that a target refused, or that could not be sent, comes to the queue of the target's dead letters, with attributes that say why and nothing of the inside.
+func TestDeadLetterQueue(t *testing.T) {
+	t.Parallel()
+	front, back := targettest.Emulator(t)
+	queues := sqs.New(sqs.Options{Region: targettest.Region, BaseEndpoint: &back, Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
+	made, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("dead")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := newReceiver(t)
+	r.answers("/refuses", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	dir := t.TempDir()
+	keys, value, lost := filepath.Join(dir, "credentials"), filepath.Join(dir, "value"), filepath.Join(dir, "lost")
+	for name, text := range map[string]string{
+		keys: "[default]\naws_access_key_id = " + targettest.AccessKey + "\naws_secret_access_key = " + targettest.SecretKey + "\n", value: "secret", lost: "secret",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := serveConfig(t, fmt.Sprintf(`
+egress: {allow: [{net: 127.0.0.0/8, ports: [%s, %s], for: [webhook]}], ca_file: %s}
+events:
+  sqs: {endpoint: %q, region: us-east-1, credentials_file: %s}
+  targets:
+  - {name: refuses, type: webhook, url: %q, auth: header, header: X-Key, value_file: %s}
+  - {name: unreadable, type: webhook, url: %q, auth: header, header: X-Key, value_file: %s}
+`, r.port, portOf(t, front), r.ca, front, keys, r.URL+"/refuses", value, r.URL+"/unreadable", lost))
+	if err := os.Remove(lost); err != nil {
+		t.Fatal(err)
+	}
+	c := s.bus("admin")
+	if _, err := c.PutRule(t.Context(), &eventbridge.PutRuleInput{Name: aws.String("mine"), EventPattern: aws.String(`{"source":["com.example"]}`)}); err != nil {
+		t.Fatal(err)
+	}
+	prefix := "arn:aws:events:us-east-1:" + account + ":"
+	var targets []types.Target
+	for _, name := range []string{"refuses", "unreadable"} {
+		targets = append(targets, types.Target{
+			Id: &name, Arn: aws.String(prefix + "target/" + name), RetryPolicy: &types.RetryPolicy{MaximumRetryAttempts: aws.Int32(0)},
+			DeadLetterConfig: &types.DeadLetterConfig{Arn: aws.String("arn:aws:sqs:us-east-1:" + account + ":dead")},
+		})
+	}
+	if out, err := c.PutTargets(t.Context(), &eventbridge.PutTargetsInput{Rule: aws.String("mine"), Targets: targets}); err != nil || out.FailedEntryCount != 0 {
+		t.Fatalf("targets: %+v, %v", out, err)
+	}
+	put, err := c.PutEvents(t.Context(), &eventbridge.PutEventsInput{Entries: []types.PutEventsRequestEntry{{Source: aws.String("com.example"), DetailType: aws.String("kind"), Detail: aws.String(`{"n":1}`)}}})
+	if err != nil || put.FailedEntryCount != 0 {
+		t.Fatalf("put events: %+v, %v", put, err)
+	}
+
+	ctx, cancel := context.WithTimeout(t.Context(), maxJob)
+	defer cancel()
+	got := map[string]map[string]string{}
+	for len(got) < len(targets) {
+		out, err := queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: made.QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 5, VisibilityTimeout: 600, MessageAttributeNames: []string{"All"}})
+		if err != nil {
+			t.Fatalf("%v; until then came %v", err, got)
+		}
+		for _, m := range out.Messages {
+			var e event.Event
+			if err := json.Unmarshal([]byte(aws.ToString(m.Body)), &e); err != nil || e.ID != *put.Entries[0].EventId {
+				t.Errorf("%v: %s", err, aws.ToString(m.Body))
+			}
+			about := map[string]string{}
+			for name, a := range m.MessageAttributes {
+				about[name] = aws.ToString(a.StringValue)
+			}
+			got[about["TARGET_ARN"]] = about
+		}
+	}
+	want := func(name string, more map[string]string) map[string]string {
+		all := map[string]string{
+			"event-id": *put.Entries[0].EventId, "content-type": "application/json; charset=utf-8", "RULE_ARN": prefix + "rule/mine", "TARGET_ARN": prefix + "target/" + name, "RETRY_ATTEMPTS": "0",
+		}
+		maps.Copy(all, more)
+		return all
+	}
+	if d := cmp.Diff(map[string]map[string]string{
+		prefix + "target/refuses": want("refuses", map[string]string{"ERROR_CODE": "TARGET_REFUSED", "ERROR_MESSAGE": "the target does not take the event: HTTP status 418"}),
+		prefix + "target/unreadable": want("unreadable", map[string]string{
+			"ERROR_CODE": "TARGET_FAILED", "ERROR_MESSAGE": "the target could not be reached, or answered that it cannot take the event now", "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts",
+		}),
+	}, got); d != "" {
+		t.Errorf("dead letters (-want +got):\n%s", d)
 	}
 }

@@ -238,10 +238,26 @@ func (s *Service) match(ctx context.Context, from *store.Event, now time.Time) (
 	return out, refused, nil
 }
 
+// messages are what the account of an event reads of why it was given up, by code. What a library, the records or this machine said is for the log and the records alone.
+var messages = map[string]string{
+	"EVENT_EXPIRED":  "the event is older than the retry policy lets it get",
+	"INVALID_EVENT":  "the event cannot be read",
+	"INVALID_INPUT":  "the input of the target cannot be made of the event",
+	"NO_RESOURCE":    "the target, or what it is reached with, does not exist or cannot be used",
+	"QUEUE_FULL":     "too many events wait for the target",
+	"TARGET_FAILED":  "the target could not be reached, or answered that it cannot take the event now",
+	"TARGET_GONE":    "the target takes nothing any more",
+	"TARGET_REFUSED": "the target does not take the event",
+}
+
 // deadLetter makes of a delivery that is given up one to where it goes instead; nil where there is nothing. did is what is told of it.
-func (s *Service) deadLetter(ctx context.Context, d *store.Delivery, code, message, exhausted string) (instead *store.Delivery, did audit.ServiceEvent) {
+func (s *Service) deadLetter(ctx context.Context, d *store.Delivery, code, reason, exhausted string) (instead *store.Delivery, did audit.ServiceEvent) {
 	kind, account, first, second := openKey(d.Target)
 	next := store.Delivery{Account: d.Account, Lane: d.Lane, Event: d.Event, Input: d.Input, Subject: d.Subject, Header: d.Header}
+	message := messages[code]
+	if code == "TARGET_REFUSED" {
+		message += ": " + reason // a status or a kind of error, as target.Refused has it
+	}
 	var about string
 	switch kind {
 	case ofRule:
@@ -271,10 +287,10 @@ func (s *Service) deadLetter(ctx context.Context, d *store.Delivery, code, messa
 		did.Resources = []string{about}
 	}
 	if next.Target == "" {
-		s.log.Error("an event was given up and there are no dead letters for it; it is kept for a while in the records", "account", account, "target", d.Target, "code", code, "reason", message)
+		s.log.Error("an event was given up and there are no dead letters for it; it is kept for a while in the records", "account", account, "target", d.Target, "code", code, "reason", reason)
 		return nil, did
 	}
-	s.log.Warn("an event goes to the dead letters", "account", account, "target", d.Target, "code", code, "reason", message)
+	s.log.Warn("an event goes to the dead letters", "account", account, "target", d.Target, "code", code, "reason", reason)
 	return &next, did
 }
 

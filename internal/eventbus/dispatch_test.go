@@ -197,7 +197,7 @@ func TestDeadLetters(t *testing.T) {
 			eventbus.Target{DeadLetterARN: dead},
 			true, func(context.Context, target.Message) error { return &target.Refused{Reason: "HTTP 400"} }, nil, 1,
 			[]string{"delivered", "moved TARGET_REFUSED: HTTP 400"},
-			map[string]string{"ERROR_CODE": "TARGET_REFUSED", "ERROR_MESSAGE": "HTTP 400", "RETRY_ATTEMPTS": "0"},
+			map[string]string{"ERROR_CODE": "TARGET_REFUSED", "ERROR_MESSAGE": "the target does not take the event: HTTP 400", "RETRY_ATTEMPTS": "0"},
 			0,
 		},
 		{
@@ -219,7 +219,7 @@ func TestDeadLetters(t *testing.T) {
 			eventbus.Target{Retries: ptr(0), DeadLetterARN: dead},
 			false, func(context.Context, target.Message) error { return errors.New("not now") }, nil, 1,
 			[]string{"delivered", "moved TARGET_FAILED: not now"},
-			map[string]string{"ERROR_CODE": "TARGET_FAILED", "ERROR_MESSAGE": "not now", "RETRY_ATTEMPTS": "0", "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts"},
+			map[string]string{"ERROR_CODE": "TARGET_FAILED", "ERROR_MESSAGE": "the target could not be reached, or answered that it cannot take the event now", "RETRY_ATTEMPTS": "0", "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts"},
 			0,
 		},
 		{
@@ -227,7 +227,7 @@ func TestDeadLetters(t *testing.T) {
 			eventbus.Target{Retries: ptr(3), DeadLetterARN: dead},
 			false, func(context.Context, target.Message) error { return errors.New("not now") }, nil, 4,
 			[]string{"delivered", "moved TARGET_FAILED: not now"},
-			map[string]string{"ERROR_CODE": "TARGET_FAILED", "ERROR_MESSAGE": "not now", "RETRY_ATTEMPTS": "3", "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts"},
+			map[string]string{"ERROR_CODE": "TARGET_FAILED", "ERROR_MESSAGE": "the target could not be reached, or answered that it cannot take the event now", "RETRY_ATTEMPTS": "3", "EXHAUSTED_RETRY_CONDITION": "MaximumRetryAttempts"},
 			0,
 		},
 		{
@@ -235,7 +235,7 @@ func TestDeadLetters(t *testing.T) {
 			eventbus.Target{DeadLetterARN: dead},
 			true, func(context.Context, target.Message) error { return &target.Refused{Reason: "HTTP 400"} }, &target.Refused{Reason: "no such queue"}, 1,
 			[]string{"delivered", "moved TARGET_REFUSED: HTTP 400", "moved TARGET_REFUSED: no such queue"},
-			map[string]string{"ERROR_CODE": "TARGET_REFUSED", "ERROR_MESSAGE": "HTTP 400", "RETRY_ATTEMPTS": "0"},
+			map[string]string{"ERROR_CODE": "TARGET_REFUSED", "ERROR_MESSAGE": "the target does not take the event: HTTP 400", "RETRY_ATTEMPTS": "0"},
 			1,
 		},
 	} {
@@ -343,7 +343,7 @@ func TestExpiry(t *testing.T) {
 	if d := cmp.Diff([]string{"delivered", "moved EVENT_EXPIRED: HTTP 503"}, b.over(2)); d != "" {
 		t.Errorf("deliveries (-want +got):\n%s", d)
 	}
-	if got := b.world.to("dead"); len(got) != 1 || got[0].Header["EXHAUSTED_RETRY_CONDITION"] != "MaximumEventAgeInSeconds" {
+	if got := b.world.to("dead"); len(got) != 1 || got[0].Header["EXHAUSTED_RETRY_CONDITION"] != "MaximumEventAgeInSeconds" || strings.Contains(got[0].Header["ERROR_MESSAGE"], "503") {
 		t.Errorf("dead letters: %+v", got)
 	}
 }

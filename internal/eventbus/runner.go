@@ -304,17 +304,17 @@ func (r *runner) later(d *store.Delivery, err error, p *prepared) ending {
 	}
 }
 
-// giveUp moves a delivery to the dead letters.
-func (r *runner) giveUp(d *store.Delivery, p *prepared, code, message, exhausted string) ending {
-	message = clip(message)
+// giveUp moves a delivery to the dead letters. The reason is for the log and the records; the dead letter says in fixed words what the code means.
+func (r *runner) giveUp(d *store.Delivery, p *prepared, code, reason, exhausted string) ending {
+	reason = clip(reason)
 	return func(ctx context.Context) error {
-		instead, did := r.s.deadLetter(ctx, d, code, message, exhausted)
+		instead, did := r.s.deadLetter(ctx, d, code, reason, exhausted)
 		state, outcome := store.Moved, OutcomeDeadLetter
 		if instead == nil {
 			state, outcome = store.Failed, OutcomeRefused
 		}
 		r.s.observe(p, outcome)
-		if err := r.ended(ctx, d, state, code+": "+message, instead); err != nil {
+		if err := r.ended(ctx, d, state, code+": "+reason, instead); err != nil {
 			return err
 		}
 		if p != nil && p.target != nil {

@@ -16,7 +16,8 @@ type Message struct {
 	Subject     string    // whose messages are in order: the job of an event, or empty
 	ContentType string
 	Body        []byte
-	// Header are fields beside the body, by their names in HTTP: the attributes of a CloudEvent in binary mode. Only a webhook has them.
+	// Header are fields beside the body: the attributes of a CloudEvent in binary mode, by their names in HTTP, which a webhook sends, and those of a dead letter, which are
+	// attributes of a message to a queue.
 	Header  map[string]string
 	Attempt int // 1 is the first
 }

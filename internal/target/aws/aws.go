@@ -8,11 +8,14 @@ import (
 	"crypto/fips140"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	sdk "github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -153,22 +156,48 @@ func validCode(s string) bool {
 // attribute is a message attribute of type String.
 type attribute struct{ name, value string }
 
-// attributes are what subscribers can filter by, and what receivers know a repetition by where the body does not say.
-func attributes(m target.Message) []attribute {
+// maxAttributes is how many attributes a message to a queue can have (SQS Developer Guide, "Message metadata"), which is also what a topic hands on to one.
+const maxAttributes = 10
+
+// namePattern is the name of an attribute: parts of letters, digits, hyphens and underscores with dots between them, at most 256 bytes in all (SQS API Reference, SendMessage).
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
+
+func validName(name string) bool {
+	low := strings.ToLower(name)
+	return len(name) <= 256 && namePattern.MatchString(name) && !strings.HasPrefix(low, "aws.") && !strings.HasPrefix(low, "amazon.")
+}
+
+// validValue says whether a text is not empty and of the characters of XML 1.0, which is what the services take.
+func validValue(value string) bool {
+	return value != "" && utf8.ValidString(value) && !strings.ContainsFunc(value, func(r rune) bool {
+		return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0xfffe || r == 0xffff
+	})
+}
+
+// attributes are what subscribers can filter by, and what receivers know a repetition by where the body does not say; then the fields beside the body. A message that
+// the services would not take for them or for its length is refused.
+func attributes(m target.Message) ([]attribute, error) {
 	out := []attribute{{"event-id", m.ID}, {"content-type", m.ContentType}}
 	if m.Subject != "" {
 		out = append(out, attribute{"event-subject", m.Subject})
 	}
-	return out
-}
-
-// tooLong says whether a message is longer than the services take.
-func tooLong(m target.Message) bool {
+	for _, name := range slices.Sorted(maps.Keys(m.Header)) {
+		if !validName(name) || !validValue(m.Header[name]) || slices.ContainsFunc(out, func(a attribute) bool { return a.name == name }) {
+			return nil, &target.Refused{Reason: "the message has what no attribute can hold"}
+		}
+		out = append(out, attribute{name, m.Header[name]})
+	}
+	if len(out) > maxAttributes {
+		return nil, &target.Refused{Reason: fmt.Sprintf("the message has more than %d attributes", maxAttributes)}
+	}
 	n := len(m.Body)
-	for _, a := range attributes(m) {
+	for _, a := range out {
 		n += len(a.name) + len(a.value) + len("String")
 	}
-	return n > MaxMessage
+	if n > MaxMessage {
+		return nil, &target.Refused{Reason: fmt.Sprintf("the message has more than %d bytes", MaxMessage)}
+	}
+	return out, nil
 }
 
 // group is the group of a FIFO queue or topic, whose messages are in order: the subject, or all that have none.

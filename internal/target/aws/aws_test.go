@@ -183,6 +183,47 @@ func TestSQS(t *testing.T) {
 			}
 		}
 	})
+	t.Run("fields beside the body", func(t *testing.T) {
+		address, name := e.queue(t, "")
+		s, err := client(t, e.address, nil).SQS(name, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := targettest.Message(t, target.EventBridge, "job-1", 1)
+		m.Header = map[string]string{"ERROR_CODE": "TARGET_FAILED", "RULE_ARN": "arn:aws:events:us-east-1:111122223333:rule/a"}
+		if err := s.Send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		r := e.received(t, address, 1)[0]
+		for name, want := range m.Header {
+			if a := r.MessageAttributes[name]; sdk.ToString(a.StringValue) != want || sdk.ToString(a.DataType) != "String" {
+				t.Errorf("%s = %q of type %q, want %q", name, sdk.ToString(a.StringValue), sdk.ToString(a.DataType), want)
+			}
+		}
+		many := map[string]string{}
+		for n := range 8 { // with the id, the type of the content and the subject
+			many[fmt.Sprint("name", n)] = "value"
+		}
+		for _, test := range []struct {
+			header map[string]string
+			says   string
+		}{
+			{map[string]string{"": "value"}, "no attribute can hold"},
+			{map[string]string{"a name": "value"}, "no attribute can hold"},
+			{map[string]string{"a..name": "value"}, "no attribute can hold"},
+			{map[string]string{"AWS.name": "value"}, "no attribute can hold"},
+			{map[string]string{strings.Repeat("n", 257): "value"}, "no attribute can hold"},
+			{map[string]string{"event-id": "value"}, "no attribute can hold"},
+			{map[string]string{"name": ""}, "no attribute can hold"},
+			{map[string]string{"name": "a\x01b"}, "no attribute can hold"},
+			{map[string]string{"name": "\xff"}, "no attribute can hold"},
+			{many, "more than 10 attributes"},
+			{map[string]string{"name": strings.Repeat("v", MaxMessage)}, "more than 262144 bytes"},
+		} {
+			m.Header = test.header
+			judge(t, s.Send(t.Context(), m), test.says, true)
+		}
+	})
 	t.Run("a queue that is not there, and is made", func(t *testing.T) {
 		s, err := client(t, e.address, nil).SQS("arn:aws:sqs:us-east-1:000000000000:later", "")
 		if err != nil {

@@ -35,19 +35,20 @@ func (s *SNS) Send(ctx context.Context, m target.Message) error {
 	if s.closed.Load() {
 		return fmt.Errorf("%s: it is closed", what)
 	}
-	if tooLong(m) {
-		return &target.Refused{Reason: fmt.Sprintf("the message has more than %d bytes", MaxMessage)}
+	with, err := attributes(m)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.c.timeout)
 	defer cancel()
 	in := &sns.PublishInput{TopicArn: sdk.String(s.topic.String()), Message: sdk.String(string(m.Body)), MessageAttributes: map[string]types.MessageAttributeValue{}}
-	for _, a := range attributes(m) {
+	for _, a := range with {
 		in.MessageAttributes[a.name] = types.MessageAttributeValue{DataType: sdk.String("String"), StringValue: &a.value}
 	}
 	if fifo(s.topic.Resource) {
 		in.MessageGroupId, in.MessageDeduplicationId = sdk.String(group(m)), &m.ID
 	}
-	_, err := s.c.sns.Publish(ctx, in)
+	_, err = s.c.sns.Publish(ctx, in)
 	return s.c.judge(what, err)
 }
 

@@ -66,8 +66,9 @@ func (s *SQS) Send(ctx context.Context, m target.Message) error {
 	if s.closed.Load() {
 		return fmt.Errorf("%s: it is closed", what)
 	}
-	if tooLong(m) {
-		return &target.Refused{Reason: fmt.Sprintf("the message has more than %d bytes", MaxMessage)}
+	with, err := attributes(m)
+	if err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.c.timeout)
 	defer cancel()
@@ -76,7 +77,7 @@ func (s *SQS) Send(ctx context.Context, m target.Message) error {
 		return s.c.judge(what, err)
 	}
 	in := &sqs.SendMessageInput{QueueUrl: &address, MessageBody: sdk.String(string(m.Body)), MessageAttributes: map[string]types.MessageAttributeValue{}}
-	for _, a := range attributes(m) {
+	for _, a := range with {
 		in.MessageAttributes[a.name] = types.MessageAttributeValue{DataType: sdk.String("String"), StringValue: &a.value}
 	}
 	if fifo(s.queue.Resource) {
