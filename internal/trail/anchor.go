@@ -34,7 +34,7 @@ func (r *runner) anchorAll(ctx context.Context, t *Trail) {
 			}
 			continue
 		}
-		err := r.anchor(ctx, t, n, a)
+		why, err := r.anchor(ctx, t, n, a)
 		if err == nil {
 			failures = 0
 			continue
@@ -45,7 +45,7 @@ func (r *runner) anchorAll(ctx context.Context, t *Trail) {
 			r.o.Log.Warn("a digest cannot be anchored now; it is tried again", "trail", t.ARN, "digest", a.Object, "err", err)
 		}
 		r.mu.Lock()
-		r.status.AnchorFailure = err.Error()
+		r.status.AnchorFailure = why
 		r.mu.Unlock()
 		select {
 		case <-ctx.Done():
@@ -67,33 +67,41 @@ func (r *runner) unanchored() (n int64, a anchor, waits bool) {
 	return n, w.anchors[n%maxUnanchored], true
 }
 
-// anchor anchors one digest, and notes it.
-func (r *runner) anchor(ctx context.Context, t *Trail, n int64, a anchor) error {
+// Why a digest cannot be anchored, for who may read the alerts of the trail's account. What the bucket, the authority or the records said is for the log: it may hold
+// addresses and names that are the installation's.
+const (
+	unreadable  = "the digest cannot be read from its bucket as it was delivered"
+	unwitnessed = "no witness of it could be kept"
+	unnoted     = "that it is witnessed could not be noted"
+)
+
+// anchor anchors one digest, and notes it. why is one of the texts above.
+func (r *runner) anchor(ctx context.Context, t *Trail, n int64, a anchor) (why string, err error) {
 	text, err := r.read(ctx, t, a)
 	if err != nil {
-		return fmt.Errorf("read the digest: %w", err)
+		return unreadable, fmt.Errorf("read the digest: %w", err)
 	}
 	attempt, cancel := context.WithTimeout(ctx, anchorTime)
 	defer cancel()
 	if err := r.o.Anchor(attempt, Anchored{
 		Account: t.Account, TrailName: t.Name, TrailARN: t.ARN, Bucket: a.Bucket, Object: a.Object, Text: text, Hash: a.Hash, Signature: a.Signature, Start: a.Start, End: a.End,
 	}); err != nil {
-		return err
+		return unwitnessed, err
 	}
 	done := anchored{Digests: n + 1, Latest: r.o.Now().UTC()}
 	e, err := entryOf(entryAnchored, t.id, done)
 	if err != nil {
-		return err
+		return unnoted, err
 	}
 	if err := r.o.Records.NoteRegistry(ctx, t.registry(), []store.Entry{e}); err != nil {
-		return fmt.Errorf("note that a digest is anchored: %w", err)
+		return unnoted, fmt.Errorf("note that a digest is anchored: %w", err)
 	}
 	r.mu.Lock()
 	r.witness.anchored = done
 	r.status.Unanchored, r.status.LatestAnchor, r.status.AnchorFailure = r.witness.total-done.Digests, done.Latest, ""
 	r.mu.Unlock()
 	r.wake() // a trail that is gone waits for it
-	return nil
+	return "", nil
 }
 
 // read reads a digest that was delivered, and refuses one that was changed since.

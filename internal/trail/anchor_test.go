@@ -58,7 +58,7 @@ func TestAnchor(t *testing.T) {
 	take(false, errors.New("the authority does not answer"))
 	take(true, errors.New("the authority does not answer"))
 	st, err := h.Status(t.Context(), films)
-	if err != nil || !st.Anchoring || st.Unanchored < 1 || st.LatestAnchor.IsZero() {
+	if err != nil || !st.Anchoring || st.Unanchored < 1 || st.LatestAnchor.IsZero() || st.AnchorFailure != unwitnessed {
 		t.Errorf("%+v, %v", st, err)
 	}
 	stop()

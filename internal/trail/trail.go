@@ -167,5 +167,5 @@ type Status struct {
 	Anchoring     bool // there is somewhere to
 	Unanchored    int64
 	LatestAnchor  time.Time
-	AnchorFailure string // why the oldest unanchored digest cannot be anchored; empty when nothing is in the way
+	AnchorFailure string // why the oldest unanchored digest cannot be anchored, in fixed words; empty when nothing is in the way
 }
