@@ -24,7 +24,7 @@ var order = []string{
 	// pure: one package for each specification
 	"sigv4", "iam", "totp", "oidc", "cenc", "cpix", "caption", "digest", "event", "eventpattern", "hold", "provenance", "job", "lease", "rules", "preset", "plan", "ffmpeg", "isobmff", "id3", "cmaf", "mp4", "mpegts", "hls", "dash", "mss", "m3u8", "cse", "timestamp", "timestamp/timestamptest",
 	// doors: each the only way to one outside thing
-	"sandbox", "egress", "linefile", "target", "target/fault", "target/webhook", "target/aws", "target/nats", "target/kafka", "target/file", "target/command", "target/targettest", "speke", "origin", "blob", "blob/blobtest", "blob/plain", "blob/dir", "blob/s3", "kms", "root", "audit", "audit/audittest", "siem", "store", "store/storetest", "store/sqlite", "store/sealed", "registry", "pki",
+	"sandbox", "egress", "linefile", "target", "target/webhook", "target/aws", "target/nats", "target/kafka", "target/file", "target/command", "target/targettest", "speke", "origin", "blob", "blob/blobtest", "blob/plain", "blob/dir", "blob/s3", "kms", "root", "audit", "audit/audittest", "siem", "store", "store/storetest", "store/sqlite", "store/sealed", "registry", "pki",
 	// engines
 	"identity", "certificate", "eventbus", "keys", "keyserver", "contentkeys", "feed", "watch", "anchor", "queue", "queue/queuetest", "trail", "validate", "packager", "packager/directory", "worker", "sbom", "inspect", "comply", "signer", "backup", "lifecycle",
 	// faces

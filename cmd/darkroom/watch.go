@@ -268,9 +268,10 @@ func poster(client *http.Client) anchor.Post {
 		}
 		r.Header.Set("Content-Type", contentType)
 		r.Header.Set("User-Agent", "Darkroom")
+		to := "post to " + r.URL.Host // the rest of the address may be what lets somebody in
 		resp, err := client.Do(r)
 		if err != nil {
-			return nil, err
+			return nil, egress.NewFault(to, err)
 		}
 		defer func() { _ = resp.Body.Close() }()
 		if resp.StatusCode != http.StatusOK {
@@ -278,8 +279,8 @@ func poster(client *http.Client) anchor.Post {
 		}
 		text, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 		if err == nil && int64(len(text)) > limit {
-			err = fmt.Errorf("the answer is larger than %d bytes", limit)
+			return nil, fmt.Errorf("the answer is larger than %d bytes", limit)
 		}
-		return text, err
+		return text, egress.NewFault(to, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"darkroom/internal/egress"
 	"darkroom/internal/secret"
 )
 
@@ -52,7 +53,7 @@ func (w *Web) Send(ctx context.Context, lines [][]byte) error {
 	}
 	resp, err := w.client.Do(r)
 	if err != nil {
-		return err
+		return egress.NewFault("post to "+r.URL.Host, err) // the rest of the address may be what lets somebody in
 	}
 	defer func() { _ = resp.Body.Close() }()
 	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // what it says is not needed

@@ -28,7 +28,6 @@ import (
 	"darkroom/internal/egress"
 	"darkroom/internal/secret"
 	"darkroom/internal/target"
-	"darkroom/internal/target/fault"
 )
 
 // Bounds.
@@ -81,7 +80,7 @@ func New(o Options) (*Client, error) {
 	credentials := sdk.CredentialsProviderFunc(func(ctx context.Context) (sdk.Credentials, error) {
 		c, err := o.Credentials(ctx)
 		if err != nil {
-			return sdk.Credentials{}, &fault.Error{What: "read its credentials", Why: err.Error(), Err: err}
+			return sdk.Credentials{}, &egress.Fault{What: "read its credentials", Why: err.Error(), Err: err}
 		}
 		return sdk.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: string(c.SecretAccessKey.Reveal()), SessionToken: string(c.SessionToken.Reveal())}, nil
 	})
@@ -122,12 +121,12 @@ func (c *Client) judge(what string, err error) error {
 	what += " at " + c.host
 	var answer *smithyhttp.ResponseError
 	var api smithy.APIError
-	var own *fault.Error
+	var own *egress.Fault
 	switch {
 	case errors.As(err, &own):
-		return &fault.Error{What: what, Why: own.Error(), Err: err}
+		return &egress.Fault{What: what, Why: own.Error(), Err: err}
 	case !errors.As(err, &answer), answer.HTTPStatusCode() < 300: // there was none, or none that could be read
-		return fault.New(what, err)
+		return egress.NewFault(what, err)
 	}
 	status, code := answer.HTTPStatusCode(), ""
 	if errors.As(err, &api) {
@@ -144,7 +143,7 @@ func (c *Client) judge(what string, err error) error {
 	case status >= 400 && status < 500 && !throttled && slices.Contains(refusals, code):
 		return &target.Refused{Reason: reason}
 	}
-	return &fault.Error{What: what, Why: reason, Err: err}
+	return &egress.Fault{What: what, Why: reason, Err: err}
 }
 
 func validCode(s string) bool {

@@ -18,9 +18,9 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
+	"darkroom/internal/egress"
 	"darkroom/internal/secret"
 	"darkroom/internal/target"
-	"darkroom/internal/target/fault"
 )
 
 // Bounds.
@@ -114,7 +114,7 @@ func (s *Sender) mechanism() (sasl.Mechanism, error) {
 	password := func() (string, error) {
 		p, err := s.o.Password()
 		if err != nil {
-			return "", &fault.Error{What: "read its password", Why: err.Error(), Err: err}
+			return "", &egress.Fault{What: "read its password", Why: err.Error(), Err: err}
 		}
 		defer p.Wipe()
 		return string(p.Reveal()), nil
@@ -178,7 +178,7 @@ func (s *Sender) Send(ctx context.Context, m target.Message) error {
 	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
 	defer cancel()
 	if err := ctx.Err(); err != nil {
-		return fault.New(s.what(), err)
+		return egress.NewFault(s.what(), err)
 	}
 	record := &kgo.Record{
 		Value: m.Body, Timestamp: m.Time,
@@ -207,28 +207,28 @@ func (s *Sender) judge(ctx context.Context, err error) error {
 	case errors.Is(err, kerr.InvalidRecord):
 		return &target.Refused{Reason: "the Kafka topic does not take such a record"}
 	case errors.Is(err, kgo.ErrMaxBuffered):
-		return &fault.Error{What: s.what(), Why: "too many messages wait for it", Err: err}
+		return &egress.Fault{What: s.what(), Why: "too many messages wait for it", Err: err}
 	}
 	s.mu.Lock()
 	connected := s.connected
 	s.mu.Unlock()
 	if connected != nil && !errors.Is(err, context.Canceled) && !errors.Is(context.Cause(ctx), context.Canceled) {
-		return &fault.Error{What: s.what(), Why: why(connected), Err: errors.Join(connected, err)}
+		return &egress.Fault{What: s.what(), Why: why(connected), Err: errors.Join(connected, err)}
 	}
-	return &fault.Error{What: s.what(), Why: why(err), Err: err}
+	return &egress.Fault{What: s.what(), Why: why(err), Err: err}
 }
 
 // why says it in fixed words. A broker's codes have names that Kafka gave them; nothing else that it says is repeated.
 func why(err error) string {
 	var code *kerr.Error
-	var own *fault.Error
+	var own *egress.Fault
 	switch {
 	case errors.As(err, &own):
 		return own.Error()
 	case errors.As(err, &code):
 		return "it answered " + code.Message
 	}
-	return fault.Why(err)
+	return egress.Reason(err)
 }
 
 // Close implements target.Sender. What was not sent yet fails.

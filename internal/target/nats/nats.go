@@ -15,9 +15,9 @@ import (
 	natsgo "github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"darkroom/internal/egress"
 	"darkroom/internal/secret"
 	"darkroom/internal/target"
-	"darkroom/internal/target/fault"
 )
 
 // Timeout is how long a delivery may take, with the connection if there is none.
@@ -129,7 +129,7 @@ func (s *Sender) connection(ctx context.Context) (*natsgo.Conn, error) {
 	select {
 	case <-s.turn:
 	case <-ctx.Done():
-		return nil, fault.New(s.what(), ctx.Err())
+		return nil, egress.NewFault(s.what(), ctx.Err())
 	}
 	defer func() { s.turn <- struct{}{} }()
 	if s.closed.Load() {
@@ -206,9 +206,9 @@ func (s *Sender) connect(ctx context.Context) (*natsgo.Conn, error) {
 	case err == nil:
 		return conn, nil
 	case ctx.Err() != nil:
-		return nil, fault.New(s.what(), ctx.Err())
+		return nil, egress.NewFault(s.what(), ctx.Err())
 	case d.err != nil:
-		return nil, fault.New(s.what(), d.err)
+		return nil, egress.NewFault(s.what(), d.err)
 	}
 	return nil, s.translate(err)
 }
@@ -257,7 +257,7 @@ func (s *Sender) fault(ctx context.Context, conn *natsgo.Conn, err error) error 
 	case errors.Is(said, natsgo.ErrPermissionViolation): // it comes in place of an answer
 		return s.translate(said)
 	case ctx.Err() != nil:
-		return fault.New(s.what(), ctx.Err())
+		return egress.NewFault(s.what(), ctx.Err())
 	}
 	return s.translate(err)
 }
@@ -294,14 +294,14 @@ func (s *Sender) translate(err error) error {
 	case errors.As(err, &api) && api.ErrorCode == tooLarge:
 		return &target.Refused{Reason: "the message is larger than the stream takes"}
 	case errors.As(err, &api):
-		return &fault.Error{What: s.what(), Why: fmt.Sprintf("JetStream answered with code %d, error %d", api.Code, api.ErrorCode), Err: err}
+		return &egress.Fault{What: s.what(), Why: fmt.Sprintf("JetStream answered with code %d, error %d", api.Code, api.ErrorCode), Err: err}
 	}
 	for _, w := range words {
 		if errors.Is(err, w.err) {
-			return &fault.Error{What: s.what(), Why: w.why, Err: err}
+			return &egress.Fault{What: s.what(), Why: w.why, Err: err}
 		}
 	}
-	return fault.New(s.what(), err)
+	return egress.NewFault(s.what(), err)
 }
 
 // Close implements target.Sender.

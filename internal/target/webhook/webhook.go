@@ -17,9 +17,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"darkroom/internal/egress"
 	"darkroom/internal/secret"
 	"darkroom/internal/target"
-	"darkroom/internal/target/fault"
 	"darkroom/internal/uri"
 )
 
@@ -151,7 +151,7 @@ func (s *Sender) Send(ctx context.Context, m target.Message) error {
 	}
 	resp, err := s.o.Transport.RoundTrip(r)
 	if err != nil {
-		return fault.New(s.what(), err)
+		return egress.NewFault(s.what(), err)
 	}
 	drain(cancel, resp.Body)
 	return s.judge(resp)
@@ -168,7 +168,7 @@ func drain(cancel func(), body io.ReadCloser) {
 func (s *Sender) request(ctx context.Context, m target.Message) (*http.Request, error) {
 	r, err := http.NewRequestWithContext(ctx, s.o.Method, s.url.String(), bytes.NewReader(m.Body))
 	if err != nil {
-		return nil, fault.New(s.what(), err)
+		return nil, egress.NewFault(s.what(), err)
 	}
 	for name, value := range s.o.Header {
 		r.Header.Set(name, value)

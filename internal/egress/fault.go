@@ -1,6 +1,4 @@
-// Package fault says in fixed words why a target could not be reached. What a peer sent, certificates among it, and the paths of URLs are in the errors of
-// libraries; they are in no text of this package, so that it is fit for logs and records.
-package fault
+package egress
 
 import (
 	"context"
@@ -11,34 +9,33 @@ import (
 	"net"
 	"os"
 	"syscall"
-
-	"darkroom/internal/egress"
 )
 
-// Error is a failure in fixed words. Unwrap gives what a library said, which is for deciding and not for showing.
-type Error struct {
+// Fault is a failure of a connection or a request in fixed words, fit for logs and records. What a peer sent, certificates among it, and the paths and queries of URLs,
+// which may be what lets somebody in, are in the errors of libraries and not in its text. Unwrap gives what a library said, which is for deciding and not for showing.
+type Fault struct {
 	What string // what failed, such as "webhook to example.com"
 	Why  string
 	Err  error
 }
 
-func (e *Error) Error() string { return e.What + ": " + e.Why }
+func (e *Fault) Error() string { return e.What + ": " + e.Why }
 
 // Unwrap returns the error of a library.
-func (e *Error) Unwrap() error { return e.Err }
+func (e *Fault) Unwrap() error { return e.Err }
 
-// New says why what failed. nil has no fault.
-func New(what string, err error) error {
+// NewFault says why what failed. nil has no fault.
+func NewFault(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return &Error{what, Why(err), err}
+	return &Fault{what, Reason(err), err}
 }
 
-// Why is the reason of an error, in fixed words. Only a refusal of egress is repeated as it is: it names the address and the purpose, and nothing else.
-func Why(err error) string {
+// Reason is why a connection or a request failed, in fixed words. Only a refusal of egress is repeated as it is: it names the address and the purpose, and nothing else.
+func Reason(err error) string {
 	var (
-		refused     *egress.Refused
+		refused     *Refused
 		verify      *tls.CertificateVerificationError
 		unknown     x509.UnknownAuthorityError
 		host        x509.HostnameError
