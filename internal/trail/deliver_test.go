@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -372,5 +373,30 @@ func TestDelete(t *testing.T) {
 		if err != nil || len(entries) != 0 {
 			t.Errorf("%s: %v, %v", name, entries, err)
 		}
+	}
+}
+
+// TestForget: a trail that is deleted is not done with before all that the records have of it is gone.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	films := h.trail("films", nil)
+	h.live(1, 4*time.Minute)
+	if err := h.Delete(t.Context(), account, "films"); err != nil {
+		t.Fatal(err)
+	}
+	r := &runner{Service: h.Service, account: account, id: films.id, anchoring: make(chan struct{}, 1)}
+	h.keep = errors.New("the disk is full")
+	for range 2 { // the second time the trail itself is gone
+		if _, done, err := r.attempt(t.Context(), films, new(sync.WaitGroup)); done || !errors.Is(err, h.keep) {
+			t.Errorf("done: %t, %v", done, err)
+		}
+	}
+	h.keep = nil
+	if _, done, err := r.attempt(t.Context(), films, new(sync.WaitGroup)); !done || err != nil {
+		t.Errorf("done: %t, %v", done, err)
+	}
+	if entries, _, err := h.records.LoadRegistry(t.Context(), films.registry()); err != nil || len(entries) != 0 {
+		t.Errorf("%v, %v", entries, err)
 	}
 }

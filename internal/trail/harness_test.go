@@ -48,6 +48,7 @@ type house struct {
 
 	mu      sync.Mutex // guards what follows
 	refuse  error      // what the bucket answers
+	keep    error      // what the records answer who forgets progress
 	effects int        // puts and notes so far
 	crash   int        // the effect that the program dies at; 0: none
 	after   bool       // after it was made, not before
@@ -151,6 +152,13 @@ type dying struct {
 
 func (d *dying) NoteRegistry(ctx context.Context, r store.Registry, put []store.Entry) error {
 	return d.h.effect(func() error { return d.Store.NoteRegistry(ctx, r, put) })
+}
+
+func (d *dying) ChangeRegistry(ctx context.Context, r store.Registry, generation int64, put, drop []store.Entry) (int64, error) {
+	if d.h.keep != nil && r.Name == progressName {
+		return 0, d.h.keep
+	}
+	return d.Store.ChangeRegistry(ctx, r, generation, put, drop)
 }
 
 // refusing is the objects as a program sees them that can die, in a bucket that can refuse.

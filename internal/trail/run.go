@@ -160,7 +160,8 @@ func (r *runner) attempt(ctx context.Context, began *Trail, anchors *sync.WaitGr
 	}
 	t := v.byID[r.id]
 	if t == nil {
-		return 0, true, r.forget(ctx, began)
+		err := r.forget(ctx, began)
+		return 0, err == nil, err
 	}
 	if r.state == nil {
 		if r.state, err = r.load(ctx, t); err != nil {
@@ -186,7 +187,8 @@ func (r *runner) attempt(ctx context.Context, began *Trail, anchors *sync.WaitGr
 		}
 	}
 	if _, _, waits := r.unanchored(); t.gone && (!waits || r.o.Anchor == nil) {
-		return 0, true, r.drop(ctx, t)
+		err := r.drop(ctx, t)
+		return 0, err == nil, err
 	}
 	return idle, false, nil // nothing to do until the trail is changed, or its last digest is anchored
 }
