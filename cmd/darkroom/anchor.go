@@ -30,29 +30,18 @@ func (s *server) lateTrails(ctx context.Context, now time.Time) (out []watch.Con
 	if period == 0 {
 		period = trail.DefaultDigestPeriod
 	}
-	for _, account := range accountIDs(s.cfg) {
-		all, err := s.trails.All(ctx, account)
-		if err != nil {
-			s.log.Warn("the trails cannot be asked for", "account", account, "err", err)
-			continue
-		}
-		for _, t := range all {
-			st, err := s.trails.Status(ctx, t)
-			if err != nil {
-				s.log.Warn("a trail cannot say how far it has come", "trail", t.ARN, "err", err)
-				continue
-			}
-			out = append(out, trailConditions(t, st, period, now)...)
-		}
+	err := s.trails.Each(ctx, func(t *trail.Trail, st trail.Status) error {
+		out = append(out, trailConditions(t, st, period, now)...)
+		return nil
+	})
+	if err != nil {
+		s.log.Warn("the trails cannot say how far they have come", "err", err)
 	}
 	return out
 }
 
-// trailConditions are what is to be told of a trail.
+// trailConditions are what is to be told of a trail. Of one that was stopped or deleted, what it still has to deliver.
 func trailConditions(t *trail.Trail, st trail.Status, period time.Duration, now time.Time) (out []watch.Condition) {
-	if !t.Logging {
-		return nil
-	}
 	found := func(rule watch.Rule, subject, format string, args ...any) {
 		out = append(out, watch.Condition{Rule: rule, Account: t.Account, Subject: subject + t.Name, Message: fmt.Sprintf(format, args...)})
 	}
@@ -63,10 +52,10 @@ func trailConditions(t *trail.Trail, st trail.Status, period time.Duration, now 
 		}
 		return now.Sub(last)
 	}
-	if st.DeliveryError != "" && since(st.LatestDelivery) > feed.StuckAfter {
+	if st.Unfinished && st.DeliveryError != "" && since(st.LatestDelivery) > feed.StuckAfter {
 		found(watch.DeliveryStuck, "trail ", "The trail %s cannot deliver log files: %s.", t.Name, st.DeliveryError)
 	}
-	if t.Validation && since(st.LatestDigest) > 2*period+feed.StuckAfter {
+	if st.Unfinished && t.Validation && since(st.LatestDigest) > 2*period+feed.StuckAfter {
 		found(watch.DigestLate, "trail ", "The trail %s has made no digest since %s.", t.Name, st.LatestDigest.UTC().Format(time.RFC3339))
 	}
 	if st.AnchorFailure != "" && since(st.LatestAnchor) > 2*period+feed.StuckAfter {

@@ -29,9 +29,12 @@ func TestTrailConditions(t *testing.T) {
 		{"never delivered", 3 * time.Hour, false, trail.Status{DeliveryError: "NoSuchBucket"}, []watch.Rule{watch.DeliveryStuck, watch.DigestLate}},
 		{"digests overdue", 90 * time.Hour, false, trail.Status{LatestDelivery: ago(time.Minute), LatestDigest: ago(3 * time.Hour)}, []watch.Rule{watch.DigestLate}},
 		{"no witness", 90 * time.Hour, false, trail.Status{LatestDigest: ago(time.Hour), AnchorFailure: "down", LatestAnchor: ago(5 * time.Hour)}, []watch.Rule{watch.DeliveryStuck}},
+		{"stopped, and the bucket refuses the rest", 90 * time.Hour, true, trail.Status{DeliveryError: "NoSuchBucket", LatestDigest: ago(80 * time.Hour), Unfinished: true}, []watch.Rule{watch.DeliveryStuck, watch.DigestLate}},
+		{"stopped, and nobody witnesses the last digest", 90 * time.Hour, true, trail.Status{LatestDigest: ago(80 * time.Hour), AnchorFailure: "down", LatestAnchor: ago(81 * time.Hour)}, []watch.Rule{watch.DeliveryStuck}},
 		{"stopped", 90 * time.Hour, true, trail.Status{DeliveryError: "NoSuchBucket", LatestDigest: ago(80 * time.Hour)}, nil},
 	} {
 		tr := &trail.Trail{Account: "111122223333", Name: "main", Logging: !c.stopped, Started: ago(c.started), Definition: trail.Definition{Validation: true}}
+		c.st.Unfinished = c.st.Unfinished || !c.stopped
 		var got []watch.Rule
 		for _, f := range trailConditions(tr, c.st, time.Hour, now) {
 			got = append(got, f.Rule)

@@ -56,26 +56,20 @@ func (i *inspection) lookAtTrails(ctx context.Context) ([]inspect.Chain, error) 
 		return nil, err
 	}
 	var out []inspect.Chain
-	for _, account := range accountIDs(i.cfg) {
-		all, err := service.All(ctx, account)
-		if err != nil {
-			return nil, err
+	err = service.Each(ctx, func(t *trail.Trail, st trail.Status) error {
+		if t.Gone() {
+			return nil
 		}
-		for _, t := range all {
-			st, err := service.Status(ctx, t)
-			if err != nil {
-				return nil, err
+		c := inspect.Chain{Trail: t.ARN, Account: t.Account, Logging: t.Logging, Delivered: st.LatestDelivery, Digest: st.LatestDigest, Error: st.DeliveryError}
+		if !st.LatestDigest.IsZero() {
+			if err := i.verifyChain(ctx, service, t, &c); err != nil {
+				c.Unread = err.Error()
 			}
-			c := inspect.Chain{Trail: t.ARN, Account: account, Logging: t.Logging, Delivered: st.LatestDelivery, Digest: st.LatestDigest, Error: st.DeliveryError}
-			if !st.LatestDigest.IsZero() {
-				if err := i.verifyChain(ctx, service, t, &c); err != nil {
-					c.Unread = err.Error()
-				}
-			}
-			out = append(out, c)
 		}
-	}
-	return out, nil
+		out = append(out, c)
+		return nil
+	})
+	return out, err
 }
 
 // verifyChain verifies the digests of the last period.
@@ -153,25 +147,19 @@ func (i *inspection) digests(ctx context.Context) ([]comply.File, error) {
 		return nil, err
 	}
 	files := []comply.File{{Name: "public-keys/trail-keys.json", Data: text}}
-	for _, account := range accountIDs(i.cfg) {
-		all, err := service.All(ctx, account)
+	err = service.Each(ctx, func(t *trail.Trail, st trail.Status) error {
+		if t.Gone() || st.LatestDigest.IsZero() {
+			return nil
+		}
+		found, err := i.digestsOf(ctx, t, st.LatestDigest)
 		if err != nil {
-			return nil, err
+			found = []comply.File{{Name: path.Join("digests", t.Account, t.Name, "missing.txt"), Data: []byte(err.Error() + "\n")}}
 		}
-		for _, t := range all {
-			st, err := service.Status(ctx, t)
-			if err != nil {
-				return nil, err
-			}
-			if st.LatestDigest.IsZero() {
-				continue
-			}
-			found, err := i.digestsOf(ctx, t, st.LatestDigest)
-			if err != nil {
-				found = []comply.File{{Name: path.Join("digests", account, t.Name, "missing.txt"), Data: []byte(err.Error() + "\n")}}
-			}
-			files = append(files, found...)
-		}
+		files = append(files, found...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	if len(files) == 1 {
 		files = append(files, comply.File{Name: "digests/none.txt", Data: []byte("No trail of this installation has written a digest.\n")})

@@ -21,6 +21,7 @@ import (
 	"darkroom/internal/secret"
 	"darkroom/internal/signer"
 	"darkroom/internal/store"
+	"darkroom/internal/trail"
 )
 
 // life is what a server has for how long things are kept.
@@ -76,26 +77,17 @@ func (s *server) openLife(ctx context.Context, objects *objects, jobs store.Stor
 	return err
 }
 
-// trailsDelivered is how far every trail that is logging has delivered the audit trail. One that was stopped has until then what it was to get.
+// trailsDelivered is how far every trail has delivered the audit trail that is to get more of it: those that log, and those that were stopped or deleted and have not delivered yet what was
+// recorded until then.
 func (s *server) trailsDelivered(ctx context.Context) (int64, error) {
 	least := int64(math.MaxInt64)
-	for _, account := range accountIDs(s.cfg) {
-		all, err := s.trails.All(ctx, account)
-		if err != nil {
-			return 0, err
-		}
-		for _, t := range all {
-			if !t.Logging {
-				continue
-			}
-			st, err := s.trails.Status(ctx, t)
-			if err != nil {
-				return 0, err
-			}
+	err := s.trails.Each(ctx, func(_ *trail.Trail, st trail.Status) error {
+		if st.Unfinished {
 			least = min(least, st.Position)
 		}
-	}
-	return least, nil
+		return nil
+	})
+	return least, err
 }
 
 // feedsDelivered is how far every feed has the audit trail.

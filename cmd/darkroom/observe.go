@@ -23,6 +23,7 @@ import (
 	"darkroom/internal/speke"
 	"darkroom/internal/store"
 	"darkroom/internal/trace"
+	"darkroom/internal/trail"
 )
 
 // observer tells metrics and traces what happens. Either may be nil.
@@ -101,36 +102,27 @@ type trailBacklog struct{ s *server }
 
 // TrailBacklog implements metric.Trails: what is behind a trail's position is what it has to deliver.
 func (b trailBacklog) TrailBacklog(ctx context.Context, now time.Time) (lag time.Duration, failing int, err error) {
-	for _, account := range accountIDs(b.s.cfg) {
-		all, err := b.s.trails.All(ctx, account)
+	err = b.s.trails.Each(ctx, func(t *trail.Trail, st trail.Status) error {
+		if !st.Unfinished {
+			return nil
+		}
+		if st.DeliveryError != "" || st.DigestError != "" {
+			failing++
+		}
+		next, err := b.s.records.Concluded(ctx, t.Account, st.Position, 1)
 		if err != nil {
-			return 0, 0, err
+			return err
 		}
-		for _, t := range all {
-			if !t.Logging {
-				continue
-			}
-			st, err := b.s.trails.Status(ctx, t)
+		for _, e := range next {
+			r, err := e.Decode()
 			if err != nil {
-				return 0, 0, err
+				return err
 			}
-			if st.DeliveryError != "" || st.DigestError != "" {
-				failing++
-			}
-			next, err := b.s.records.Concluded(ctx, account, st.Position, 1)
-			if err != nil {
-				return 0, 0, err
-			}
-			for _, e := range next {
-				r, err := e.Decode()
-				if err != nil {
-					return 0, 0, err
-				}
-				lag = max(lag, now.Sub(r.EventTime))
-			}
+			lag = max(lag, now.Sub(r.EventTime))
 		}
-	}
-	return lag, failing, nil
+		return nil
+	})
+	return lag, failing, err
 }
 
 // ofGateway is the observer of the gateway; nil where nobody listens.

@@ -271,7 +271,6 @@ func (r *runner) deliver(ctx context.Context, t *Trail, b *batch) error {
 		r.logs = append(r.logs, logs...)
 	}
 	r.scanning, r.ownUpTo = nil, 0
-	r.report(func(*Status) {})
 	return nil
 }
 

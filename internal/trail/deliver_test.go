@@ -400,3 +400,71 @@ func TestForget(t *testing.T) {
 		t.Errorf("%v, %v", entries, err)
 	}
 }
+
+// TestUnfinished: a trail that was stopped or deleted is unfinished until it has delivered what was recorded until then, whether it is carried out at the moment or not.
+func TestUnfinished(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	// all is what Each says of the trails: their names, and whether they are unfinished.
+	all := func() string {
+		t.Helper()
+		var out []string
+		if err := h.Each(t.Context(), func(tr *Trail, st Status) error {
+			out = append(out, fmt.Sprintf("%s unfinished=%t gone=%t", tr.Name, st.Unfinished, tr.Gone()))
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return strings.Join(out, ", ")
+	}
+	want := func(what string) {
+		t.Helper()
+		if got := all(); got != what {
+			t.Errorf("trails: %s, want %s", got, what)
+		}
+	}
+	if _, err := h.Create(t.Context(), account, "films", Definition{Bucket: bucket, Validation: true}, nil); err != nil {
+		t.Fatal(err)
+	}
+	want("films unfinished=false gone=false")
+	runners := map[string]*runner{}
+	carry := func(refusal error) {
+		t.Helper()
+		h.refuse = refusal
+		h.happen(1)
+		h.now = h.now.Add(10 * time.Minute)
+		if err := h.carry(runners); !errors.Is(err, refusal) {
+			t.Fatal(err)
+		}
+	}
+	for _, end := range []func() error{
+		func() error { return h.Stop(t.Context(), account, "films") },
+		func() error { return h.Delete(t.Context(), account, "films") },
+	} {
+		if err := h.Start(t.Context(), account, "films"); err != nil {
+			t.Fatal(err)
+		}
+		want("films unfinished=true gone=false")
+		carry(nil)
+		carry(nil)
+		want("films unfinished=true gone=false")
+		h.happen(1)
+		if err := end(); err != nil {
+			t.Fatal(err)
+		}
+		carry(blob.ErrAccessDenied)
+		if got := all(); !strings.HasPrefix(got, "films unfinished=true") {
+			t.Errorf("trails: %s, while the bucket refuses what was recorded before the end", got)
+		}
+		h.begin()
+		runners = map[string]*runner{}
+		if got := all(); !strings.HasPrefix(got, "films unfinished=true") {
+			t.Errorf("trails: %s, after a start", got)
+		}
+		carry(nil)
+		if got := all(); got != "" {
+			want("films unfinished=false gone=false")
+		}
+	}
+	want("")
+}

@@ -231,6 +231,7 @@ func (r *runner) note(ctx context.Context, t *Trail, p progress, more ...store.E
 		return fmt.Errorf("note the progress of a trail: %w", err)
 	}
 	r.progress = p
+	r.report(func(*Status) {})
 	return nil
 }
 
@@ -243,13 +244,13 @@ func (r *runner) report(change func(*Status)) {
 		r.statuses[r.id] = r.status
 		r.status.of(r.state, r.o.Anchor != nil)
 	}
-	r.status.LatestDelivery, r.status.LatestDigest, r.status.Position = r.LatestDelivery, r.LatestDigest, r.Examined
+	r.status.LatestDelivery, r.status.LatestDigest, r.status.Position, r.status.finished = r.LatestDelivery, r.LatestDigest, r.Examined, r.Finished
 	change(r.status)
 }
 
 // of fills a status from what the records say.
 func (st *Status) of(from *state, anchoring bool) {
-	st.LatestDelivery, st.LatestDigest, st.Position = from.LatestDelivery, from.LatestDigest, from.Examined
+	st.LatestDelivery, st.LatestDigest, st.Position, st.finished = from.LatestDelivery, from.LatestDigest, from.Examined, from.Finished
 	st.LatestAttempt = from.LatestDelivery
 	if st.Anchoring = anchoring; anchoring {
 		st.Unanchored, st.LatestAnchor = from.Digests-from.anchored.Digests, from.anchored.Latest
@@ -265,13 +266,34 @@ func (s *Service) Status(ctx context.Context, t *Trail) (Status, error) {
 		out = *st
 	}
 	s.mu.Unlock()
-	if st != nil {
-		return out, nil
+	if st == nil {
+		from, err := s.load(ctx, t)
+		if err != nil {
+			return Status{}, err
+		}
+		out.of(from, s.o.Anchor != nil)
 	}
-	from, err := s.load(ctx, t)
-	if err != nil {
-		return Status{}, err
-	}
-	out.of(from, s.o.Anchor != nil)
+	n := len(t.runs)
+	out.Unfinished = n > 0 && t.runs[n-1].Number > out.finished
 	return out, nil
+}
+
+// Each calls do with every trail of every account and how far it has come, those among them that were deleted and are not forgotten yet. An error of do ends it and is returned.
+func (s *Service) Each(ctx context.Context, do func(t *Trail, st Status) error) error {
+	for _, account := range s.o.Accounts {
+		v, err := s.views.View(ctx, account)
+		if err != nil {
+			return fmt.Errorf("read the trails of account %s: %w", account, err)
+		}
+		for _, t := range v.sorted() {
+			st, err := s.Status(ctx, t)
+			if err != nil {
+				return err
+			}
+			if err := do(t, st); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

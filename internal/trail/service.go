@@ -224,14 +224,12 @@ func (s *Service) All(ctx context.Context, account string) ([]*Trail, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []*Trail
-	for _, t := range v.byID {
-		if !t.gone {
-			out = append(out, t)
-		}
-	}
-	slices.SortFunc(out, func(a, b *Trail) int { return strings.Compare(a.Name, b.Name) })
-	return out, nil
+	return slices.DeleteFunc(v.sorted(), (*Trail).Gone), nil
+}
+
+// sorted are all trails of an account, in the order of their names.
+func (v *view) sorted() []*Trail {
+	return slices.SortedFunc(maps.Values(v.byID), func(a, b *Trail) int { return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.id, b.id)) })
 }
 
 // newID makes the id of a trail, and its tag, which no other of the account has.

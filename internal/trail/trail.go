@@ -147,6 +147,9 @@ type Trail struct {
 	gone bool   // deleted, but not finished
 }
 
+// Gone says that the trail was deleted, and is there until what it was to get is delivered and witnessed.
+func (t *Trail) Gone() bool { return t.gone }
+
 // run is one time of logging, from a start to a stop.
 type run struct {
 	Number int64  `json:"number"`
@@ -163,9 +166,12 @@ type Status struct {
 	LatestDigest                  time.Time // when the last digest that was delivered ends
 	DigestError                   string    // as DeliveryError
 	Position                      int64     // every record up to here has been delivered, or was not selected
+	Unfinished                    bool      // it logs, or was stopped or deleted and has not delivered all that was recorded until then
 
 	Anchoring     bool // there is somewhere to
 	Unanchored    int64
 	LatestAnchor  time.Time
 	AnchorFailure string // why the oldest unanchored digest cannot be anchored, in fixed words; empty when nothing is in the way
+
+	finished int64 // every run up to this one is
 }
