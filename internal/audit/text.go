@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -166,7 +167,7 @@ func Cut(object json.RawMessage, limit int) json.RawMessage {
 	return append(out, '}')
 }
 
-// Encode writes a record as it is kept and delivered: JSON, safe to look at, of at most MaxRecord bytes. What is too large is cut: additionalEventData first, then the response, then the
+// Encode writes a record as it is kept and delivered: JSON, safe to look at, of at most MaxRecord bytes. Each member is cut to its bound; what is too large then is cut as a whole: additionalEventData first, then the response, then the
 // parameters; texts and resources have bounds of their own.
 func (r *Record) Encode() ([]byte, error) {
 	kept := *r
@@ -177,6 +178,7 @@ func (r *Record) Encode() ([]byte, error) {
 		*text = short(*text)
 	}
 	kept.Resources = fitting(kept.Resources)
+	kept.AdditionalEventData = cutAdditional(kept.AdditionalEventData)
 	kept.RequestParameters, kept.ResponseElements = Cut(kept.RequestParameters, MaxMember), Cut(kept.ResponseElements, MaxMember)
 	text, err := kept.append(make([]byte, 0, 1024+len(kept.RequestParameters)+len(kept.ResponseElements)))
 	if err != nil {
@@ -186,7 +188,7 @@ func (r *Record) Encode() ([]byte, error) {
 	for _, cut := range []func(){
 		func() {
 			if kept.AdditionalEventData != nil {
-				kept.AdditionalEventData = map[string]json.RawMessage{"omitted": json.RawMessage("true")}
+				kept.AdditionalEventData = membersOf(omit(objectOf(kept.AdditionalEventData), MaxRecord))
 			}
 		},
 		func() { kept.ResponseElements = whole(kept.ResponseElements) },
@@ -202,6 +204,31 @@ func (r *Record) Encode() ([]byte, error) {
 		text = printable(text)
 	}
 	return text, nil
+}
+
+// cutAdditional cuts additional data to its bound: each member by its own members, then the largest members, then the whole.
+func cutAdditional(data map[string]json.RawMessage) map[string]json.RawMessage {
+	if len(objectOf(data)) <= MaxAdditional {
+		return data
+	}
+	cut := maps.Clone(data)
+	for name, value := range cut {
+		cut[name] = Cut(value, MaxAdditional)
+	}
+	return membersOf(Cut(objectOf(cut), MaxAdditional))
+}
+
+func objectOf(members map[string]json.RawMessage) json.RawMessage {
+	o := &object{out: []byte{'{'}, first: true}
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		o.raw(name, members[name])
+	}
+	return append(o.out, '}')
+}
+
+func membersOf(object json.RawMessage) (members map[string]json.RawMessage) {
+	_ = json.Unmarshal(object, &members) // it is one of ours
+	return members
 }
 
 // maxText bounds each text that is a member of a record itself, in bytes: as much as the longest ARN has.

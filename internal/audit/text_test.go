@@ -140,6 +140,54 @@ func TestLargeRecords(t *testing.T) {
 	}
 }
 
+// TestLargeAdditional: additional data has its bound, and what is cut of it has its size and SHA-256.
+func TestLargeAdditional(t *testing.T) {
+	t.Parallel()
+	object := func(names string, n, size int) json.RawMessage {
+		var members []string
+		for i := range n {
+			members = append(members, fmt.Sprintf(`"%s%05d":"%s"`, names, i, strings.Repeat("v", size)))
+		}
+		return json.RawMessage("{" + strings.Join(members, ",") + "}")
+	}
+	many := map[string]json.RawMessage{}
+	for i := range 10_000 {
+		many[strconv.Itoa(i)] = json.RawMessage("1")
+	}
+	for _, c := range []struct {
+		name    string
+		data    map[string]json.RawMessage
+		omitted int // how many parts are
+		kept    string
+	}{
+		{"fits", map[string]json.RawMessage{"unreadable": object("key", 20, 1000)}, 0, `"key00019"`},
+		{"members of a member", map[string]json.RawMessage{"unreadable": object("key", 100, 3000), "cause": json.RawMessage(`"c"`)}, 99, `"key00099":"v`},
+		{"two members", map[string]json.RawMessage{"a": object("key", 20, 1000), "b": object("key", 10, 1000), "cause": json.RawMessage(`"c"`)}, 1, `"cause":"c"`},
+		{"a member of too many", map[string]json.RawMessage{"a": object("key", 5000, 10), "cause": json.RawMessage(`"c"`)}, 1, `"cause":"c"`},
+		{"too many", many, 1, ""},
+	} {
+		r := audit.Record{EventID: "id", AdditionalEventData: c.data, RequestParameters: object("p", 90, 1000)}
+		text, err := r.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var back audit.Record
+		if err := json.Unmarshal(text, &back); err != nil {
+			t.Fatal(err)
+		}
+		got, err := json.Marshal(back.AdditionalEventData)
+		if err != nil || len(got) > audit.MaxAdditional || !strings.Contains(string(got), c.kept) {
+			t.Errorf("%s: %d bytes, %v; want %s in %.200s", c.name, len(got), err, c.kept, got)
+		}
+		if n := strings.Count(string(got), `"omitted":true,"originalSize":`); (n == 0) != (c.omitted == 0) || n > c.omitted || strings.Count(string(got), `"sha256":"`) != n {
+			t.Errorf("%s: %d parts are omitted, want %d at most: %.200s", c.name, n, c.omitted, got)
+		}
+		if len(back.RequestParameters) < 90_000 {
+			t.Errorf("%s: the parameters have %d bytes", c.name, len(back.RequestParameters))
+		}
+	}
+}
+
 // TestCutEvent: what is too large of an event is left out of its record, and the rest is read again.
 func TestCutEvent(t *testing.T) {
 	t.Parallel()
