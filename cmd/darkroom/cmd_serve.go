@@ -389,7 +389,12 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 			s.log.Error("metrics and traces", "err", err)
 		}
 	}()
-	var background sync.WaitGroup // each of these ends with ctx, without an error
+	// Each of these ends with ctx, without an error. However this ends, it waits for them: what they work with is closed after it.
+	var background sync.WaitGroup
+	defer func() {
+		stop(nil)
+		background.Wait()
+	}()
 	for _, run := range []func(context.Context) error{
 		s.queue.Run,
 		s.people.Run,
@@ -410,12 +415,12 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 	workerDone, workerReady := make(chan struct{}), make(chan struct{})
 	if s.worker != nil {
 		workerReady = s.worker.ready
-		go func() {
+		background.Go(func() {
 			defer close(workerDone)
 			if err := s.worker.run(ctx); err != nil {
 				stop(err)
 			}
-		}()
+		})
 	} else {
 		close(workerReady)
 	}
@@ -443,9 +448,6 @@ func (s *server) run(ctx context.Context, stdout io.Writer) error {
 	s.checkAtStart(ctx)
 	err = s.gateway.Run(ctx, listener, s.tls, s.cfg.Drain)
 	stop(err)
-	if s.worker != nil {
-		<-workerDone
-	}
 	background.Wait()
 	if cause := context.Cause(ctx); err == nil && cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
