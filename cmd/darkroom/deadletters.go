@@ -15,6 +15,9 @@ import (
 	"darkroom/internal/target"
 )
 
+// deadLetterTime is how long it may take to write a dead letter.
+const deadLetterTime = time.Minute
+
 // invokerOfEvents acts when a dead letter is written.
 const invokerOfEvents = "events.amazonaws.com"
 
@@ -45,6 +48,8 @@ func (d *deadLetters) Send(ctx context.Context, m target.Message) error {
 	for name, value := range m.Header {
 		about[strings.ReplaceAll(strings.ToLower(name), "_", "-")] = value
 	}
+	ctx, cancel := context.WithTimeout(ctx, deadLetterTime)
+	defer cancel()
 	ctx = context.WithValue(ctx, serviceKey{}, iam.Principal{Type: iam.Service, Name: invokerOfEvents, Account: d.account})
 	_, err := d.store.Put(ctx, d.bucket, key, bytes.NewReader(m.Body), blob.PutOptions{
 		Metadata: blob.Metadata{ContentType: m.ContentType, User: about}, Size: int64(len(m.Body)),

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -63,5 +64,23 @@ func TestDeadLetters(t *testing.T) {
 	}
 	if _, err := i.openDeadLetters(objects, strange); err == nil {
 		t.Error("an account without a bucket has one")
+	}
+}
+
+// hanging is a store that does not answer.
+type hanging struct{ blob.Store }
+
+func (hanging) Put(ctx context.Context, _, _ string, _ io.Reader, _ blob.PutOptions) (blob.Info, error) {
+	if _, bounded := ctx.Deadline(); !bounded {
+		return blob.Info{}, errors.New("it is waited for without end")
+	}
+	return blob.Info{}, context.DeadlineExceeded
+}
+
+// TestDeadLettersBounded: a bucket that does not answer is not waited for without end.
+func TestDeadLettersBounded(t *testing.T) {
+	t.Parallel()
+	if err := (&deadLetters{hanging{}, house, "letters"}).Send(t.Context(), target.Message{}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
 	}
 }

@@ -139,6 +139,24 @@ func TestOrder(t *testing.T) {
 	b.over(13)
 }
 
+// TestUnbounded: how long an attempt may take is the sender's to say: a program may run for longer than a web server is waited for.
+func TestUnbounded(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	b.rule(account, "all", everything, eventbus.Target{ID: "a", ARN: queue})
+	b.world.answers("queue", func(ctx context.Context, _ target.Message) error {
+		if deadline, bounded := ctx.Deadline(); bounded {
+			return &target.Refused{Reason: "not after " + deadline.String()}
+		}
+		return nil
+	})
+	b.run()
+	b.put(account, 1)
+	if d := cmp.Diff([]string{"delivered"}, b.over(1)); d != "" {
+		t.Errorf("deliveries (-want +got):\n%s", d)
+	}
+}
+
 // TestSlow: a target that hangs holds up no other; a stop does not wait for it, and what was not taken is sent after the next start, with the same id and body.
 func TestSlow(t *testing.T) {
 	t.Parallel()

@@ -17,8 +17,6 @@ import (
 const (
 	// sendAtOnce is how many lanes of one target are sent at the same time.
 	sendAtOnce = 8
-	// sendTimeout bounds one attempt, whatever the sender does.
-	sendTimeout = time.Minute
 	// idle is how long what sends to a target is kept open without work.
 	idle = time.Minute
 	// deadLetterAge is how long it is tried to bring a dead letter to the bucket.
@@ -248,9 +246,7 @@ func (r *runner) attempt(ctx context.Context, p *prepared, d *store.Delivery) en
 		m.Header = d.Header
 	}
 	m.Attempt = d.Attempts + 1
-	bounded, cancel := context.WithTimeout(ctx, sendTimeout)
-	defer cancel()
-	err = p.sender.Send(bounded, m)
+	err = p.sender.Send(ctx, m) // which each kind of target bounds by itself: a program may take longer than a web server
 	if err == nil {
 		return func(ctx context.Context) error {
 			r.s.observe(p, OutcomeDelivered)

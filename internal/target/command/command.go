@@ -82,7 +82,7 @@ func New(o Options) (*Sender, error) {
 
 func (s *Sender) what() string { return "command " + filepath.Base(s.o.Program) }
 
-// Send implements target.Sender. The program is killed when ctx ends or its time is over.
+// Send implements target.Sender. The program is killed when ctx ends or its time is over, which begins with its turn: those before it have theirs.
 func (s *Sender) Send(ctx context.Context, m target.Message) error {
 	if len(m.Body) > target.MaxBody {
 		return &target.Refused{Reason: fmt.Sprintf("the message has more than %d bytes", target.MaxBody)}
