@@ -257,7 +257,9 @@ func (b *backingUp) begin(w io.Writer, h backup.Header) (*backup.Writer, error) 
 		if err != nil {
 			return nil, err
 		}
-		h.FIPS = cmp.Or(h.FIPS, cfg.FIPS)
+		if h.FIPS != config.FIPSApproved {
+			h.FIPS = cmp.Or(cfg.FIPS, h.FIPS)
+		}
 	}
 	if h.FIPS == config.FIPSApproved && !b.unapproved {
 		return nil, errUnapproved
@@ -326,6 +328,11 @@ func (b *backingUp) stopped(ctx context.Context, to io.Writer) (end backup.End, 
 	if e, _, err := readEndpoint(b.data); err == nil {
 		h.Region, h.Account = e.Region, e.Account
 	}
+	cfg, _, err := inspectedConfig("", b.data)
+	if err != nil && b.configuration == "" { // else the configuration that is given says it
+		return end, err
+	}
+	h.FIPS = cfg.FIPS
 	out, err := b.begin(to, h)
 	if err != nil {
 		return end, err
