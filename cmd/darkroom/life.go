@@ -7,6 +7,8 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"darkroom/internal/audit"
@@ -115,6 +117,7 @@ func (s *server) openSigner(ctx context.Context, master secret.Bytes) (*signer.A
 			}
 			return out, err
 		},
+		Reads: readsOf,
 	}, nil
 }
 
@@ -156,13 +159,38 @@ func (s *server) destroyingKeys(ctx context.Context, arns []string) (context.Con
 	}, nil
 }
 
-// outputsOf are the beginnings of all keys that a job writes.
-func outputsOf(j *job.Job) ([]lifecycle.Place, error) {
+// accessOf is what the settings of a job give reason to touch.
+func accessOf(j *job.Job) (plan.Access, error) {
 	settings, err := plan.ReadSettings(j.Settings)
+	if err != nil {
+		return plan.Access{}, err
+	}
+	return plan.NewAccess(settings, j.Started)
+}
+
+// readsOf says what a job may read: of a bucket what its credentials are for, and of web servers anything if it has an input on one, which may redirect or be a playlist that refers elsewhere.
+func readsOf(j *job.Job) (func(uri string) bool, error) {
+	access, err := accessOf(j)
 	if err != nil {
 		return nil, err
 	}
-	access, err := plan.NewAccess(settings, j.Started)
+	return func(uri string) bool {
+		return slices.ContainsFunc(access.Inputs, func(in plan.Input) bool {
+			dir, isPackage := in.Package()
+			switch {
+			case in.URL != "":
+				return strings.HasPrefix(uri, "https://") || strings.HasPrefix(uri, "http://")
+			case isPackage:
+				return strings.HasPrefix(uri, dir.URI())
+			}
+			return uri == in.URI()
+		})
+	}, nil
+}
+
+// outputsOf are the beginnings of all keys that a job writes.
+func outputsOf(j *job.Job) ([]lifecycle.Place, error) {
+	access, err := accessOf(j)
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"encoding/json"
 	"math"
 	"testing"
 
+	"darkroom/internal/job"
 	"darkroom/internal/trail"
 )
 
@@ -41,5 +43,39 @@ func TestTrailsDelivered(t *testing.T) {
 			t.Fatal(err)
 		}
 		delivered(c.name, true)
+	}
+}
+
+// TestReadsOf: of buckets a job may read the objects of its inputs, and the packages that they are playlists of; of web servers anything, if it has an input there.
+func TestReadsOf(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		inputs    []string
+		may, mayn []string
+	}{
+		{[]string{"s3://films/in/a.mp4"}, []string{"s3://films/in/a.mp4"}, []string{"s3://films/in/a.mp4x", "s3://films/in/b.mp4", "s3://other/in/a.mp4", "https://example.com/in/a.mp4", ""}},
+		{[]string{"s3://films/in/a.mp4", "s3://films/hls/a.m3u8"}, []string{"s3://films/in/a.mp4", "s3://films/hls/a.m3u8", "s3://films/hls/v/1.ts"}, []string{"s3://films/hls.ts", "s3://filmsx/hls/1.ts", "https://example.com/1.ts"}},
+		{[]string{"s3://films/a.m3u8"}, []string{"s3://films/v/1.ts"}, []string{"s3://films-of-others/v/1.ts"}},
+		{[]string{"https://example.com/a.m3u8?token=t"}, []string{"https://example.com/a.m3u8", "https://cdn.example.com/1.ts", "http://example.com/1.ts"}, []string{"s3://films/in/a.mp4", "file:///etc/passwd"}},
+	} {
+		var inputs []map[string]string
+		for _, in := range c.inputs {
+			inputs = append(inputs, map[string]string{"fileInput": in})
+		}
+		settings, err := json.Marshal(map[string]any{"inputs": inputs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		reads, err := readsOf(&job.Job{Settings: settings})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for want, uris := range map[bool][]string{true: c.may, false: c.mayn} {
+			for _, uri := range uris {
+				if reads(uri) != want {
+					t.Errorf("%v: %s can be read: %t, want %t", c.inputs, uri, !want, want)
+				}
+			}
+		}
 	}
 }

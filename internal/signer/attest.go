@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -31,6 +32,8 @@ type Attester struct {
 	Queue func(name string) bool
 	// Outputs are the beginnings of the URIs of all that a job may write.
 	Outputs func(j *job.Job) ([]string, error)
+	// Reads returns what says of a URI whether a job may have read what is there.
+	Reads func(j *job.Job) (func(uri string) bool, error)
 }
 
 // request is what is read of the request that a job was submitted with.
@@ -59,10 +62,9 @@ func (a *Attester) Attest(_ context.Context, j *job.Job, attempt int, e lease.Ev
 	sum := sha256.Sum256(settings)
 	var r request
 	_ = json.Unmarshal(j.Request, &r) // where it says nothing that can be read there is nothing to state
-	versions := map[string]string{"darkroom": a.Version}
-	for name, v := range e.Versions {
-		versions[name] = v
-	}
+	versions := map[string]string{}
+	maps.Copy(versions, e.Versions)
+	versions["darkroom"] = a.Version // ours, whatever the worker calls one of its own
 	arn := "arn:aws:mediaconvert:" + a.Region + ":" + j.Account
 	predicate, err := json.Marshal(provenance.Job{
 		Definition: provenance.Definition{
@@ -106,6 +108,15 @@ func (a *Attester) check(j *job.Job, e lease.Evidence) error {
 	}
 	if b, err := hex.DecodeString(e.PlanSHA256); err != nil || len(b) != sha256.Size {
 		return refuse("the worker gives no digest of the plan")
+	}
+	reads, err := a.Reads(j)
+	if err != nil {
+		return err
+	}
+	for _, in := range e.Inputs {
+		if !reads(in.URI) {
+			return refuse("the worker names an input that is none of the job")
+		}
 	}
 	places, err := a.Outputs(j)
 	if err != nil {

@@ -115,7 +115,7 @@ func TestSigner(t *testing.T) {
 func evidence() lease.Evidence {
 	digest := strings.Repeat("ab", 32)
 	return lease.Evidence{
-		PlanSHA256: digest, Versions: map[string]string{"ffmpeg": "7.1"},
+		PlanSHA256: digest, Versions: map[string]string{"ffmpeg": "7.1", "darkroom": "of the worker"},
 		Inputs:  []provenance.Resource{{URI: "s3://films/in", Annotations: &provenance.Annotations{}}},
 		Outputs: []provenance.Resource{{Name: "s3://films/out/a.mp4", Digest: map[string]string{provenance.SHA256: digest}, Annotations: &provenance.Annotations{Size: 1}}},
 	}
@@ -131,6 +131,9 @@ func TestAttest(t *testing.T) {
 	a := &Attester{
 		Signer: s, Region: "us-east-1", Version: "v", Now: time.Now, Queue: func(name string) bool { return name == "stated" },
 		Outputs: func(*job.Job) ([]string, error) { return []string{"s3://films/out/"}, nil },
+		Reads: func(*job.Job) (func(string) bool, error) {
+			return func(uri string) bool { return uri == "s3://films/in" }, nil
+		},
 	}
 	j := &job.Job{
 		ID: "1-a", Account: "111122223333", Queue: "arn:aws:mediaconvert:us-east-1:111122223333:queues/Default", Principal: "arn:p", RequestID: "r",
@@ -167,13 +170,15 @@ func TestAttest(t *testing.T) {
 		t.Fatal(err)
 	}
 	payload, _, err := e.Verify(provenance.PayloadType, keys)
-	if err != nil || strings.Contains(string(payload), "topsecret") || !strings.Contains(string(payload), `"attempt":2`) || !strings.Contains(string(payload), "jobs/1-a") {
+	if err != nil || strings.Contains(string(payload), "topsecret") || !strings.Contains(string(payload), `"attempt":2`) || !strings.Contains(string(payload), "jobs/1-a") ||
+		!strings.Contains(string(payload), `"darkroom":"v"`) || strings.Contains(string(payload), "of the worker") {
 		t.Errorf("%s %v", payload, err)
 	}
 	for name, change := range map[string]func(e *lease.Evidence){
 		"no outputs":                 func(e *lease.Evidence) { e.Outputs = nil },
 		"no inputs":                  func(e *lease.Evidence) { e.Inputs = nil },
 		"too many outputs":           func(e *lease.Evidence) { e.Outputs = make([]provenance.Resource, lease.MaxEvidenceOutputs+1) },
+		"an input of somebody else":  func(e *lease.Evidence) { e.Inputs[0].URI = "s3://films/other" },
 		"an output of somebody else": func(e *lease.Evidence) { e.Outputs[0].Name = "s3://films/other/a.mp4" },
 		"an output without a digest": func(e *lease.Evidence) { e.Outputs[0].Digest = nil },
 		"another algorithm":          func(e *lease.Evidence) { e.Outputs[0].Digest = map[string]string{"md5": strings.Repeat("ab", 32)} },
