@@ -473,6 +473,47 @@ func TestShred(t *testing.T) {
 	}
 }
 
+// crowded is a store with so many objects in every bucket, which were written just now.
+type crowded struct {
+	Destroyer
+	n   int
+	now time.Time
+}
+
+func (c crowded) List(_ context.Context, bucket string, _ blob.ListOptions) (blob.Listing, error) {
+	out := make([]blob.Info, c.n)
+	for i := range out {
+		out[i] = blob.Info{Key: fmt.Sprint("out/", bucket, i), LastModified: c.now}
+	}
+	return blob.Listing{Objects: out}, nil
+}
+
+// TestShredMany: a job whose destinations have more objects together than one certificate names is refused, and nothing of it is destroyed.
+func TestShredMany(t *testing.T) {
+	t.Parallel()
+	f := open(t)
+	j := storetest.Job(1)
+	j.Submitted = f.Now()
+	if _, err := f.records.Submit(t.Context(), j, f.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if claimed, err := f.records.Claim(t.Context(), "w", f.Now(), f.Now().Add(time.Hour)); err != nil || claimed == nil {
+		t.Fatal(claimed, err)
+	}
+	if _, _, _, err := f.records.Cancel(t.Context(), account, j.ID, f.Now()); err != nil {
+		t.Fatal(err)
+	}
+	for n, refused := range map[int]bool{MaxShred / 2: false, MaxShred/2 + 1: true} {
+		s := f.shredder(Place{"films", "out/"}, Place{"masters", "out/"})
+		s.o.Objects = map[string]Destroyer{account: crowded{f.objects, n, f.Now()}}
+		out, err := s.Shred(t.Context(), Order{Account: account, Job: j.ID, By: "arn", Reason: "why", DryRun: true})
+		e, ok := errors.AsType[*Error](err)
+		if refused != (ok && e.Fault == Exceeded) || !refused && (err != nil || len(out.Objects) != 2*n) {
+			t.Errorf("%d objects in each of two places: %d, %v; want that it is refused: %t", n, len(out.Objects), err, refused)
+		}
+	}
+}
+
 func TestShredJob(t *testing.T) {
 	t.Parallel()
 	f := open(t)

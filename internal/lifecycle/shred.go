@@ -212,6 +212,9 @@ func (s *Shredder) ofJob(ctx context.Context, objects blob.Store, o Order) ([]ob
 				out = append(out, f)
 			}
 		}
+		if len(out) > MaxShred { // each place may be within it, and all together are not
+			return nil, &Error{Exceeded, fmt.Sprintf("The job has written more than %d objects. Destroy them in parts, by their prefixes, and then the job.", MaxShred)}
+		}
 	}
 	return out, nil
 }
