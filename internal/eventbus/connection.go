@@ -232,12 +232,20 @@ func (s *Service) PutDestination(ctx context.Context, account, name string, fres
 
 // DeleteDestination forgets an API destination. What targets of it still have waiting goes to their dead letters.
 func (s *Service) DeleteDestination(ctx context.Context, account, name string) error {
-	return s.views.Change(ctx, account, func(v *view) (change, error) {
-		if _, err := v.destination(name); err != nil {
+	var gone string
+	err := s.views.Change(ctx, account, func(v *view) (change, error) {
+		d, err := v.destination(name)
+		if err != nil {
 			return change{}, err
 		}
+		gone = s.DestinationARN(account, d)
 		return drop(v, kindDestination, name, destinations), nil
 	})
+	if err != nil {
+		return err
+	}
+	s.limiter(gone, 0) // no other destination has its ARN
+	return nil
 }
 
 // checkURL refuses what is no URL that events can go to.

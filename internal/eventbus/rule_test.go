@@ -136,8 +136,14 @@ func TestDestination(t *testing.T) {
 	b.put(account, 2)
 	b.until("after a change", "POST https://a.example/a%2Fb/x?q=1&r=3&z=0 BASIC ann:k2 map[H:of the connection I:2]", atLeast(1))
 	b.over(2)
+	if n := b.Limiters(); n != 1 {
+		t.Errorf("%d limiters, want one", n)
+	}
 	if err := b.DeleteDestination(ctx, account, "d"); err != nil {
 		t.Fatal(err)
+	}
+	if n := b.Limiters(); n != 0 {
+		t.Errorf("%d limiters of what is deleted", n)
 	}
 	b.put(account, 3)
 	letters := b.until("without it", "dead", atLeast(1))
