@@ -32,7 +32,7 @@ type Trail interface {
 	Position(ctx context.Context) (int64, error)
 	// Find returns the concluded records that a query selects.
 	Find(ctx context.Context, q audit.Query) ([]audit.Found, error)
-	// Grown returns a channel that is closed when the next records are concluded.
+	// Grown returns a channel that is closed when the next records are concluded. Of those of another process it is when Position is asked for next.
 	Grown() <-chan struct{}
 	// Flush returns when what was concluded before is durable.
 	Flush(ctx context.Context) error

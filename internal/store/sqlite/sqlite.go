@@ -58,6 +58,7 @@ type Store struct {
 	reserve                   reserve
 	outcomes                  chan *audit.Pending // of records that are written, on their way to the writer
 	recordsGrown, eventsGrown signal
+	announced                 atomic.Int64 // the position up to which recordsGrown was announced
 	watcher                   atomic.Pointer[func(store.Commit)]
 }
 
@@ -96,6 +97,7 @@ func openWith(driver, path string) (*Store, error) {
 	if err := write.QueryRow(readIndexed).Scan(&s.position, &s.indexed); err != nil {
 		return nil, errors.Join(fmt.Errorf("read up to where the audit trail is indexed: %w", err), s.statements.close(), read.Close(), write.Close())
 	}
+	s.announced.Store(s.position)
 	for s.position-s.indexed >= s.segment && s.index(context.Background()) == nil { // of what an earlier version wrote; what fails is tried again
 	}
 	s.reserve.path = path + reserveSuffix
@@ -348,6 +350,7 @@ func (s *Store) transact(batch []change, ended []*audit.Pending) ([]error, error
 			s.eventsGrown.announce()
 		}
 		if did.concluded || len(ended) > 0 {
+			s.announced.Store(s.position)
 			s.recordsGrown.announce()
 		}
 	}

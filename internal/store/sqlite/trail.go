@@ -189,7 +189,14 @@ func concluded(ctx context.Context, db *sql.DB, account string, after int64, lim
 }
 
 // Position implements store.Trail.
-func (s *Store) Position(ctx context.Context) (int64, error) { return position(ctx, s.read) }
+func (s *Store) Position(ctx context.Context) (int64, error) {
+	n, err := position(ctx, s.read)
+	// Another process may have written records, as that the trail was read: of them nobody was told.
+	if known := s.announced.Load(); err == nil && n > known && s.announced.CompareAndSwap(known, n) {
+		s.recordsGrown.announce()
+	}
+	return n, err
+}
 
 func position(ctx context.Context, db *sql.DB) (n int64, err error) {
 	err = db.QueryRowContext(ctx, "SELECT value FROM positions WHERE name = 'records'").Scan(&n)
