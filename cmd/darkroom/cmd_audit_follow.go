@@ -44,7 +44,7 @@ func auditFollow(ctx context.Context, args []string, stdout, stderr io.Writer) e
 			return err
 		}
 	}
-	leaveQueried(ctx, records, where, &f, append([]string{"follow"}, args...), stderr)
+	leaveQueried(ctx, records, where, "AuditQueried", f.account, append([]string{"follow"}, args...), stderr)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	out := bufio.NewWriter(stdout)

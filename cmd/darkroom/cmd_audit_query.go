@@ -178,7 +178,7 @@ func auditQuery(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	}
 	defer func() { _ = records.Close() }()
 	f.query.Account = cmp.Or(f.account, where.Account)
-	leaveQueried(ctx, records, where, &f, args, stderr)
+	leaveQueried(ctx, records, where, "AuditQueried", f.account, args, stderr)
 	if err := f.each(ctx, records, p.entry); err != nil {
 		return err
 	}
@@ -228,10 +228,10 @@ func (f *queryFlags) each(ctx context.Context, records finder, do func(audit.Ent
 	}
 }
 
-// leaveQueried records that somebody on this machine reads the trail. Where it cannot be recorded, as from a copy that nobody may write to, that is said.
-func leaveQueried(ctx context.Context, records *sqlite.Reader, where endpoint, f *queryFlags, args []string, stderr io.Writer) {
-	e := audit.ServiceEvent{Time: time.Now(), Service: "darkroom", Action: "AuditQueried", Outcome: audit.Granted}
-	r := e.Record(where.Region, cmp.Or(f.account, where.Account))
+// leaveQueried records that somebody on this machine reads the trail, or what became of events. Where it cannot be recorded, as from a copy that nobody may write to, that is said.
+func leaveQueried(ctx context.Context, records *sqlite.Reader, where endpoint, action, account string, args []string, stderr io.Writer) {
+	e := audit.ServiceEvent{Time: time.Now(), Service: "darkroom", Action: action, Outcome: audit.Granted}
+	r := e.Record(where.Region, cmp.Or(account, where.Account))
 	r.EventCategory, r.ManagementEvent = audit.Management, true
 	who := "uid " + strconv.Itoa(os.Getuid())
 	if u, err := user.Current(); err == nil {
@@ -246,7 +246,7 @@ func leaveQueried(ctx context.Context, records *sqlite.Reader, where endpoint, f
 		r.AdditionalEventData[name] = text
 	}
 	if err := records.Audit(ctx, r); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintf(stderr, "darkroom: that the audit trail was read cannot be recorded: %v\n", err)
+		fmt.Fprintf(stderr, "darkroom: that the records were read cannot be recorded: %v\n", err)
 	}
 }
 

@@ -41,7 +41,7 @@ var commands = []command{
 	{"probe", "say what is in a media file", probe, false},
 	{"validate", "check a package of HLS, DASH or Smooth Streaming against the specifications", validateMain, false},
 	{"keyserver", "serve content keys over SPEKE, Clear Key and HLS, and nothing else; no Widevine, PlayReady or FairPlay licences", keyServer, false},
-	{"events", "send a test event to a target of the configuration: events test NAME --config FILE", eventsMain, false},
+	{"events", "send a test event to a target of the configuration, list what became of events: events test NAME --config FILE, events deliveries", eventsMain, false},
 	{"play", "print the address of a page that plays a package with a short-lived token", play, false},
 	{"verify-job", "check the signed statement of how a job came about, and files against it", verifyJob, false},
 	{"hold", "put a job, objects or audit records under a legal hold, list holds, release one", holdMain, false},

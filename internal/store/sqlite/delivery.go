@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"darkroom/internal/audit"
@@ -90,8 +91,8 @@ func addDelivery(ctx context.Context, tx *sql.Tx, d *store.Delivery, now time.Ti
 const deliveryColumns = "sequence, account, target, lane, state, coalesce(due, 0), attempts, enqueued, finished, subject, event, input, header, reason"
 
 // deliveries reads what a query finds.
-func (s *Store) deliveries(ctx context.Context, query string, args ...any) ([]store.Delivery, error) {
-	rows, err := s.read.QueryContext(ctx, query, args...)
+func deliveries(ctx context.Context, db *sql.DB, query string, args ...any) ([]store.Delivery, error) {
+	rows, err := db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func (s *Store) deliveries(ctx context.Context, query string, args ...any) ([]st
 
 // FirstDeliveries implements store.Deliveries.
 func (s *Store) FirstDeliveries(ctx context.Context, target string, limit int) ([]store.Delivery, error) {
-	return s.deliveries(ctx, "SELECT "+deliveryColumns+" FROM deliveries WHERE target = ? AND state = 'waiting' AND due IS NOT NULL ORDER BY due, sequence LIMIT ?", target, limit)
+	return deliveries(ctx, s.read, "SELECT "+deliveryColumns+" FROM deliveries WHERE target = ? AND state = 'waiting' AND due IS NOT NULL ORDER BY due, sequence LIMIT ?", target, limit)
 }
 
 // PostponeDelivery implements store.Deliveries.
@@ -185,8 +186,20 @@ const waitingTargets = "SELECT target, count(*), min(enqueued) FROM deliveries I
 
 // FinishedDeliveries implements store.Deliveries.
 func (s *Store) FinishedDeliveries(ctx context.Context, account string, limit int) ([]store.Delivery, error) {
-	return s.deliveries(ctx, "SELECT "+deliveryColumns+" FROM deliveries WHERE account = ? AND finished > 0 ORDER BY finished DESC LIMIT ?", account, limit)
+	return deliveries(ctx, s.read, "SELECT "+deliveryColumns+" FROM deliveries WHERE account = ? AND finished > 0 ORDER BY finished DESC LIMIT ?", account, limit)
 }
+
+// FinishedDeliveries returns deliveries of an account that are over, the newest first, at most limit of them; state is empty for all. Those behind after come next; nil begins with the newest.
+func (r *Reader) FinishedDeliveries(ctx context.Context, account string, state store.DeliveryState, after *store.Delivery, limit int) ([]store.Delivery, error) {
+	finished, sequence := int64(math.MaxInt64), int64(math.MaxInt64)
+	if after != nil {
+		finished, sequence = after.Finished.UnixMicro(), after.Sequence
+	}
+	return deliveries(ctx, r.db, finishedDeliveries, account, finished, sequence, state, state, limit)
+}
+
+const finishedDeliveries = "SELECT " + deliveryColumns + ` FROM deliveries INDEXED BY deliveries_account
+	WHERE account = ? AND finished > 0 AND (finished, sequence) < (?, ?) AND (? = '' OR state = ?) ORDER BY finished DESC, sequence DESC LIMIT ?`
 
 // ForgetDeliveries implements store.Deliveries.
 func (s *Store) ForgetDeliveries(ctx context.Context, before time.Time, limit int) (int, error) {
