@@ -195,7 +195,7 @@ func (r *Reader) FinishedDeliveries(ctx context.Context, account string, state s
 	if after != nil {
 		finished, sequence = after.Finished.UnixMicro(), after.Sequence
 	}
-	return deliveries(ctx, r.db, finishedDeliveries, account, finished, sequence, state, state, limit)
+	return deliveries(ctx, r.s.read, finishedDeliveries, account, finished, sequence, state, state, limit)
 }
 
 const finishedDeliveries = "SELECT " + deliveryColumns + ` FROM deliveries INDEXED BY deliveries_account
