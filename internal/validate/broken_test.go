@@ -18,7 +18,7 @@ import (
 func bases(t *testing.T) map[string]func(testing.TB) files {
 	t.Helper()
 	made := map[string]func(testing.TB) files{
-		"ts": transport, "aes": wholeEncrypted, "packed": packed, "demand": onDemand, "smooth": smooth, "images": pictured, "tiles": tiled,
+		"ts": transport, "aes": wholeEncrypted, "packed": packed, "demand": onDemand, "smooth": smooth, "images": pictured, "single": single, "tiles": tiled,
 		"clear": func(t testing.TB) files { return segmented(t, "", "avc", "aac") },
 		"cenc":  func(t testing.TB) files { return segmented(t, "cenc", "avc", "aac") },
 		"ac3":   func(t testing.TB) files { return segmented(t, "cbcs", "avc", "ac3") },
@@ -178,6 +178,7 @@ func TestBroken(t *testing.T) {
 		{"webvtt", "packed", nil, func(t *testing.T, f files) { f.edit(t, "t0.vtt", "WEBVTT", "WEBVTTX") }},
 		{"image", "images", nil, func(t *testing.T, f files) { f.edit(t, "i.m3u8", "LAYOUT=2x2", "LAYOUT=2x3") }},
 		{"image", "images", nil, func(t *testing.T, f files) { f.edit(t, "m.m3u8", "RESOLUTION=80x44", "RESOLUTION=160x90") }},
+		{"image", "single", nil, func(t *testing.T, f files) { f.edit(t, "m.m3u8", "RESOLUTION=160x88", "RESOLUTION=80x44") }},
 		{"image", "images", nil, func(_ *testing.T, f files) { f["i0.jpg"] = f["i0.jpg"][2:] }},
 		{"image", "tiles", nil, func(t *testing.T, f files) { f.edit(t, "m.mpd", `width="160" height="88"`, `width="160" height="90"`) }},
 		{"image", "tiles", nil, func(t *testing.T, f files) { f.edit(t, "m.mpd", `value="2x2"`, `value="2"`) }},

@@ -37,14 +37,16 @@ func (c *checker) imagePlaylist(ref string, p *playlist, s *stream) {
 		at := line(ref, h.line)
 		place := placed{where: at, start: start, duration: h.duration}
 		start += h.duration
-		if h.tiles.columns == 0 {
-			c.fail("image", at, "a segment of an image playlist without EXT-X-TILES")
-		} else if most := h.tiles.duration * float64(h.tiles.columns*h.tiles.rows); h.duration > most*1.01+0.001 {
+		if most := h.tiles.duration * float64(h.tiles.columns*h.tiles.rows); h.tiles.columns > 0 && h.duration > most*1.01+0.001 {
 			c.fail("image", at, "EXTINF of %g s, and its tiles last %g s together", h.duration, most)
 		}
 		if abs, ok := c.resolve(at, ref, h.uri); ok {
 			place.name = c.src.Name(abs)
-			if w, y, ok := c.jpegSize(at, abs); ok && h.tiles.columns > 0 && (w != h.tiles.columns*h.tiles.width || y != h.tiles.rows*h.tiles.height) {
+			w, y, ok := c.jpegSize(at, abs)
+			if ok && h.tiles.columns == 0 { // one picture alone
+				place.width, place.height = w, y
+			}
+			if ok && h.tiles.columns > 0 && (w != h.tiles.columns*h.tiles.width || y != h.tiles.rows*h.tiles.height) {
 				c.fail("image", at, "%s is %dx%d, and EXT-X-TILES says %dx%d tiles of %dx%d", place.name, w, y, h.tiles.columns, h.tiles.rows, h.tiles.width, h.tiles.height)
 			}
 		}
@@ -60,10 +62,16 @@ func (c *checker) imageStream(at string, v *hlsVariant, s *stream) {
 	if s.playlist == nil {
 		return
 	}
-	for _, h := range s.playlist.segments {
+	for i, h := range s.playlist.segments {
 		if t := h.tiles; t.columns > 0 && v.width > 0 && (t.width != v.width || t.height != v.height) {
 			c.fail("image", at, "RESOLUTION=%dx%d, and the tiles are %dx%d", v.width, v.height, t.width, t.height)
 			return
+		}
+		if i < len(s.segments) && v.width > 0 {
+			if p := s.segments[i]; p.width > 0 && (p.width != v.width || p.height != v.height) {
+				c.fail("image", at, "RESOLUTION=%dx%d, and %s is %dx%d", v.width, v.height, p.name, p.width, p.height)
+				return
+			}
 		}
 	}
 }

@@ -359,6 +359,15 @@ func pictured(t testing.TB) files {
 	return f
 }
 
+// single is packed audio with an image playlist of a picture alone, which has no tiles to tell of.
+func single(t testing.TB) files {
+	t.Helper()
+	f := pictured(t)
+	f.swap(t, "i.m3u8", `#EXT-X-TILES:.*\n`, "")
+	f.edit(t, "m.m3u8", "RESOLUTION=80x44", "RESOLUTION=160x88")
+	return f
+}
+
 // tiled is DASH with thumbnails.
 func tiled(t testing.TB) files {
 	t.Helper()

@@ -113,6 +113,7 @@ type placed struct {
 	start, duration float64
 	ticks, length   int64 // of DASH and Smooth Streaming
 	discontinuity   bool
+	width, height   int // of an image that is one picture alone
 	*segment
 }
 

@@ -22,6 +22,7 @@ func TestGood(t *testing.T) {
 		{"on demand", onDemand, 2, 289},
 		{"Smooth Streaming", smooth, 1, 289},
 		{"image playlist", pictured, 3, 189},
+		{"image playlist of pictures alone", single, 3, 189},
 		{"thumbnails", tiled, 3, 289},
 		{"clear AVC, AAC", func(t testing.TB) files { return segmented(t, "", "avc", "aac") }, 8, 0},
 		{"cenc AVC, AAC", func(t testing.TB) files { return segmented(t, "cenc", "avc", "aac") }, 8, 0},
