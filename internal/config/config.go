@@ -49,7 +49,7 @@ type Config struct {
 
 	KeyServer                bool   `yaml:"keyserver"`                  // the key server and the player's page
 	KeyServerKeys            string `yaml:"keyserver_keys"`             // random, deterministic; empty: random
-	KeyServerURL             string `yaml:"keyserver_url"`              // https://HOST[:PORT] that players reach the server by; empty: that of the listener
+	KeyServerURL             string `yaml:"keyserver_url"`              // https://HOST[:PORT] that players reach the server by, and jobs may too; empty: that of the listener
 	KeyServerCredentialsFile string `yaml:"keyserver_credentials_file"` // credentials of encryptors that cannot sign; others must not read it
 	PlayerAssets             string `yaml:"player_assets"`              // directory with the builds of hls.js and Shaka Player; empty: player beside the program
 }

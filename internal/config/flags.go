@@ -90,7 +90,7 @@ func (c *Config) addFlags(fs *flag.FlagSet) {
 
 func (c *Config) addKeyServerFlags(fs *flag.FlagSet) {
 	fs.StringVar(&c.KeyServerKeys, "keyserver-keys", c.KeyServerKeys, "how content keys are made: "+strings.Join(KeyModes, ", ")+"; empty is the first")
-	fs.StringVar(&c.KeyServerURL, "keyserver-url", c.KeyServerURL, "`URL` that players reach the server by, for keys that playlists name; empty is that of the listener")
+	fs.StringVar(&c.KeyServerURL, "keyserver-url", c.KeyServerURL, "`URL` that players reach the server by, for keys that playlists name, and by which jobs may ask for keys; empty is that of the listener")
 	fs.StringVar(&c.KeyServerCredentialsFile, "keyserver-credentials-file", c.KeyServerCredentialsFile, "`FILE` with bearer tokens and passwords of encryptors that cannot sign")
 	fs.StringVar(&c.PlayerAssets, "player-assets", c.PlayerAssets, "`DIR` with the builds of hls.js and Shaka Player; empty is player beside the program")
 }

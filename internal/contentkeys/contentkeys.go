@@ -391,7 +391,7 @@ var advice = map[speke.Kind]string{
 	speke.Untrusted:     "Check the URL; if it is right, ask the operator to trust the server's authority (egress.ca_file).",
 	speke.Unreachable:   "Submit the job again; if it fails again, check the URL, and ask whoever runs the key server.",
 	speke.Busy:          "Submit the job again; if it fails again, ask whoever runs the key server.",
-	speke.Denied:        "Allow the role of the job execute-api:Invoke there, or ask the operator how this key server is to be told who asks (speke.servers). Then submit the job again.",
+	speke.Denied:        "Allow the role of the job execute-api:Invoke there, and name the key server of this installation by the address that it has itself, or ask the operator how this key server is to be told who asks (speke.servers). Then submit the job again.",
 	speke.Rejected:      "Check the URL and the encryption settings of the output group. To submit the same job again does not help.",
 	speke.Redirected:    "Give the URL that it redirects to.",
 	speke.BadAnswer:     "Nothing was encrypted with it. Check the encryption settings, and ask whoever runs the key server.",
