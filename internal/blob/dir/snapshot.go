@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/google/btree"
 )
@@ -27,6 +28,8 @@ type Snapshot struct {
 	kept    string // where files are put aside
 	buckets []frozen
 	damaged []string
+
+	users sync.WaitGroup // what puts something aside now; added to under store.mu, while this is the store's snapshot
 
 	lost   []string
 	losses int
@@ -104,7 +107,18 @@ func (n *Snapshot) Close() error {
 		n.store.snapshot = nil
 	}
 	n.store.mu.Unlock()
+	n.users.Wait() // or it would put files into the directory that is being removed
 	return os.RemoveAll(n.kept)
+}
+
+// using returns the open snapshot, which is not removed before the caller says users.Done; nil where there is none.
+func (s *Store) using() *Snapshot {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.snapshot != nil {
+		s.snapshot.users.Add(1)
+	}
+	return s.snapshot
 }
 
 // Dir is a directory for what goes with the snapshot. It is deleted with it, or when the store is opened after a crash.
@@ -127,12 +141,11 @@ func (n *Snapshot) aside(place string) string {
 // preserve keeps the record in a place aside, before it is replaced or deleted, if there is a snapshot that has it. The caller holds s.barrier for reading, and the lock
 // of the place. A record that cannot be kept breaks the snapshot, not the change.
 func (s *Store) preserve(place string) {
-	s.mu.RLock()
-	n := s.snapshot
-	s.mu.RUnlock()
+	n := s.using()
 	if n == nil {
 		return
 	}
+	defer n.users.Done()
 	to := n.aside(place)
 	if _, err := os.Lstat(to); err == nil {
 		return // as it was at the moment of the snapshot
@@ -155,11 +168,11 @@ func (s *Store) preserve(place string) {
 
 // discard deletes a data file that nobody needs, or moves it aside for a snapshot.
 func (s *Store) discard(id fileID) {
-	s.mu.RLock()
-	n := s.snapshot
-	s.mu.RUnlock()
-	if n != nil && os.Rename(s.dataPath(id), filepath.Join(n.kept, id.String())) == nil {
-		return
+	if n := s.using(); n != nil {
+		defer n.users.Done()
+		if os.Rename(s.dataPath(id), filepath.Join(n.kept, id.String())) == nil {
+			return
+		}
 	}
 	os.Remove(s.dataPath(id))
 }
