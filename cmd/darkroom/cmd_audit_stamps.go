@@ -182,17 +182,3 @@ func (c *stampCheck) best(path string, text []byte) (*timestamp.Stamp, error) {
 	}
 	return best, nil
 }
-
-// readAtMost reads a file of at most limit bytes.
-func readAtMost(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(b)) > limit {
-		err = fmt.Errorf("it has more than %d bytes", limit)
-	}
-	return b, err
-}

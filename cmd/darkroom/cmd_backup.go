@@ -118,7 +118,7 @@ func recipientFlags(fs *flag.FlagSet) func() (to backup.Recipients, who string, 
 		}
 		text := strings.Join(keys, "\n")
 		if *file != "" {
-			more, err := readBounded(*file)
+			more, err := readAtMost(*file, maxSmallFile)
 			if err != nil {
 				return backup.Recipients{}, "", err
 			}
@@ -149,18 +149,6 @@ func identityFlags(fs *flag.FlagSet) func() (backup.Identities, error) {
 		}
 		return backup.FromKeys(strings.NewReader(string(text.Reveal())))
 	}
-}
-
-func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxSmallFile+1))
-	if err = errors.Join(err, f.Close()); err == nil && len(text) > maxSmallFile {
-		err = fmt.Errorf("%s is longer than %d bytes", path, maxSmallFile)
-	}
-	return text, err
 }
 
 // errUnapproved keeps backups of an installation that allows only approved cryptography from being made with another, unless somebody says so.
@@ -283,7 +271,7 @@ func (b *backingUp) rest(ctx context.Context, w *backup.Writer) error {
 	if err != nil || b.configuration == "" {
 		return err
 	}
-	text, err := readBounded(b.configuration)
+	text, err := readAtMost(b.configuration, maxSmallFile)
 	if err != nil {
 		return err
 	}

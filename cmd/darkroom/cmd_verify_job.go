@@ -58,7 +58,7 @@ func verifyJob(ctx context.Context, args []string, stdout, stderr io.Writer) err
 		}
 	}
 	if *keyFile != "" {
-		text, err := readBounded(*keyFile)
+		text, err := readAtMost(*keyFile, maxSmallFile)
 		if err != nil {
 			return err
 		}

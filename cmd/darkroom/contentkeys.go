@@ -18,7 +18,6 @@ import (
 	"darkroom/internal/job"
 	"darkroom/internal/plan"
 	"darkroom/internal/root"
-	"darkroom/internal/secret"
 	"darkroom/internal/speke"
 	"darkroom/internal/store"
 )
@@ -76,11 +75,9 @@ func configuredServer(k config.KeyServer) (speke.Server, error) {
 	default:
 		return s, fmt.Errorf("auth %q is not known", k.Auth) // the configuration was validated
 	}
-	s.Secret = func() (secret.Bytes, error) { return root.ReadPrivate(file, maxSecretFile) }
+	s.Secret = secretFile(file)
 	first, err := s.Secret()
-	if err == nil && first.Len() == 0 {
-		err = fmt.Errorf("%s is empty", file)
-	}
+	first.Wipe()
 	return s, err
 }
 

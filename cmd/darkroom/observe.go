@@ -18,8 +18,6 @@ import (
 	"darkroom/internal/job"
 	"darkroom/internal/lease"
 	"darkroom/internal/metric"
-	"darkroom/internal/root"
-	"darkroom/internal/secret"
 	"darkroom/internal/speke"
 	"darkroom/internal/store"
 	"darkroom/internal/trace"
@@ -38,7 +36,7 @@ func (s *server) openObserver(door *egress.Door) error {
 	if cfg.Metrics.Listen != "" {
 		s.watched.metrics = metric.New(release)
 		if f := cfg.Metrics.TokenFile; f != "" {
-			if _, err := tokenFile(f)(); err != nil { // what is wrong with it is said at the start
+			if _, err := secretFile(f)(); err != nil { // what is wrong with it is said at the start
 				return fmt.Errorf("metrics.token_file: %w", err)
 			}
 		}
@@ -58,24 +56,13 @@ func (s *server) openObserver(door *egress.Door) error {
 		o.Count = s.watched.metrics.Spans
 	}
 	if f := cfg.Traces.TokenFile; f != "" {
-		o.Token = tokenFile(f)
+		o.Token = secretFile(f)
 		if _, err := o.Token(); err != nil {
 			return fmt.Errorf("traces.token_file: %w", err)
 		}
 	}
 	s.watched.traces, err = trace.New(o)
 	return err
-}
-
-// tokenFile reads a token that others must not read, each time anew.
-func tokenFile(name string) func() (secret.Bytes, error) {
-	return func() (secret.Bytes, error) {
-		token, err := root.ReadPrivate(name, maxSecretFile)
-		if err == nil && token.Len() == 0 {
-			err = fmt.Errorf("%s is empty", name)
-		}
-		return token, err
-	}
 }
 
 // watchRecords has the records tell of themselves, when they are open.
@@ -147,7 +134,7 @@ func (s *server) observing(ctx context.Context) (wait func() error, err error) {
 			scheme, m.TLS = "https", metricsTLS(s.tls)
 		}
 		if f := s.cfg.Metrics.TokenFile; f != "" {
-			m.Token = tokenFile(f)
+			m.Token = secretFile(f)
 		}
 		s.log.Info("metrics", "url", scheme+"://"+l.Addr().String()+metric.Path)
 		running = append(running, func(ctx context.Context) error { return m.Run(ctx, l) })

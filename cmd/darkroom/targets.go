@@ -170,7 +170,7 @@ func (t *targets) open(c config.EventTarget, group string) (target.Sender, error
 	case config.TargetKafka:
 		o := kafka.Options{Brokers: c.Servers, Topic: c.Topic, Dial: t.door.DialContext(egress.Webhook), Mechanism: c.SASL, User: c.User}
 		if c.SASL != "" {
-			o.Password = private(c.PasswordFile)
+			o.Password = secretFile(c.PasswordFile)
 		}
 		if c.TLS == nil || *c.TLS {
 			o.TLS = t.door.TLS()
@@ -200,12 +200,12 @@ func (t *targets) webhook(c config.EventTarget) (target.Sender, error) {
 	}
 	switch c.Auth {
 	case config.TargetAuthBasic:
-		o.Credential = webhook.Basic(c.User, private(c.PasswordFile))
+		o.Credential = webhook.Basic(c.User, secretFile(c.PasswordFile))
 	case config.TargetAuthHeader:
 		if err := webhook.CheckField(c.Header); err != nil {
 			return nil, fmt.Errorf("header %q: %w", c.Header, err)
 		}
-		o.Credential = webhook.APIKey(c.Header, private(c.ValueFile))
+		o.Credential = webhook.APIKey(c.Header, secretFile(c.ValueFile))
 	}
 	return webhook.New(o)
 }
@@ -217,11 +217,11 @@ func (t *targets) nats(c config.EventTarget) (target.Sender, error) {
 	}
 	switch c.Auth {
 	case config.TargetAuthBasic:
-		o.Credentials = nats.Credentials{User: c.User, Password: private(c.PasswordFile)}
+		o.Credentials = nats.Credentials{User: c.User, Password: secretFile(c.PasswordFile)}
 	case config.TargetAuthToken:
-		o.Credentials = nats.Credentials{Token: private(c.TokenFile)}
+		o.Credentials = nats.Credentials{Token: secretFile(c.TokenFile)}
 	case config.TargetAuthCreds:
-		o.Credentials = nats.Credentials{File: private(c.CredsFile)}
+		o.Credentials = nats.Credentials{File: secretFile(c.CredsFile)}
 	}
 	return nats.New(o)
 }
@@ -244,17 +244,6 @@ func (t *targets) command(c config.EventTarget) (target.Sender, error) {
 	return sandboxed.New(o)
 }
 
-// private reads a secret when it is used.
-func private(name string) func() (secret.Bytes, error) {
-	return func() (secret.Bytes, error) {
-		s, err := root.ReadPrivate(name, maxSecretFile)
-		if err == nil && s.Len() == 0 {
-			err = fmt.Errorf("%s is empty", name)
-		}
-		return s, err
-	}
-}
-
 // readable says whether the files of a target can be read now.
 func (t *targets) readable(c config.EventTarget) error {
 	if c.SecretFile != "" {
@@ -273,7 +262,7 @@ func (t *targets) readable(c config.EventTarget) error {
 		if f.name == "" {
 			continue
 		}
-		s, err := private(f.name)()
+		s, err := secretFile(f.name)()
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.key, err)
 		}

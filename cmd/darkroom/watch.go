@@ -24,7 +24,6 @@ import (
 	"darkroom/internal/feed"
 	"darkroom/internal/gateway"
 	"darkroom/internal/identity"
-	"darkroom/internal/root"
 	"darkroom/internal/secret"
 	"darkroom/internal/siem"
 	"darkroom/internal/timestamp"
@@ -93,11 +92,8 @@ func (s *server) openFeed(f config.Feed, door *egress.Door) (*feed.Feed, error) 
 	} else {
 		var token func() (secret.Bytes, error)
 		if f.TokenFile != "" {
-			token = func() (secret.Bytes, error) { return root.ReadPrivate(f.TokenFile, maxSecretFile) }
+			token = secretFile(f.TokenFile)
 			first, err := token() // what is wrong with it is said at the start
-			if err == nil && first.Len() == 0 {
-				err = errors.New("the token_file is empty")
-			}
 			if err != nil {
 				return nil, err
 			}
