@@ -81,8 +81,9 @@ func TestPackagesKeepTheRules(t *testing.T) {
 			"segmentControl": "SINGLE_FILE", "mpdProfile": "ON_DEMAND_PROFILE", "dashIFrameTrickPlayNameModifier": "_trick",
 		}), cmafIFrames),
 		"cmaf-fragments": group("CMAF_GROUP_SETTINGS", "CMFC", "cmaf-fragments", members{
-			"segmentLength": 4, "fragmentLength": 2, "ptsOffsetHandlingForBFrames": "MATCH_INITIAL_PTS", "manifestDurationFormat": "INTEGER",
+			"segmentLength": 4, "fragmentLength": 2, "manifestDurationFormat": "INTEGER",
 		}, nil),
+		"cmaf-late":   group("CMAF_GROUP_SETTINGS", "CMFC", "cmaf-late", with(mp4, members{"ptsOffsetHandlingForBFrames": "MATCH_INITIAL_PTS", "writeHlsManifest": "DISABLED"}), nil),
 		"cmaf-signed": group("CMAF_GROUP_SETTINGS", "CMFC", "cmaf-signed", with(mp4, members{"videoCompositionOffsets": "SIGNED", "mpdManifestBandwidthType": "MAX"}), nil),
 		"dash": group("DASH_ISO_GROUP_SETTINGS", "MPD", "dash", with(mp4, members{
 			"writeSegmentTimelineInRepresentation": "ENABLED", "dashManifestStyle": "COMPACT", "minFinalSegmentLength": 1.0,
