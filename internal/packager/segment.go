@@ -459,7 +459,7 @@ func (s *segmenter) append(index int, sample *media.Sample) error {
 	if err != nil {
 		return err
 	}
-	o.room(len(sample.Data)+len(sample.Data)/overheadShare+overheadLeast, s.usual)
+	o.room(len(sample.Data)+len(sample.Data)/overheadShare+overheadLeast, s.expected(nanoseconds(shown, track.Timescale)))
 	if o.buf, err = s.box.add(o.buf, w, sample); err != nil {
 		return fmt.Errorf("rendition %s: %w", s.ids[index], err)
 	}
@@ -511,6 +511,17 @@ func (s *segmenter) takeKeyFrames() {
 		}
 		box.frames = box.frames[:0]
 	}
+}
+
+// expected is how many bytes the segment being written is likely to have: as many as the largest before it, and the first one a little more than what there is of it lets
+// expect. Else its buffer would grow by copies of itself, and all of them would stand in memory.
+func (s *segmenter) expected(shown int64) int { // nanoseconds
+	const slack = 1.15
+	seg, length := s.current, int64(s.cutting().Length)
+	if gone := shown - seg.start; s.usual == 0 && gone >= length/8 && gone < length {
+		return int(min(slack*float64(seg.object.written()-seg.from)*float64(length)/float64(gone), maxUsual))
+	}
+	return s.usual
 }
 
 // closeCurrent completes the segment being written. It is held when it might have to take in the last one.
