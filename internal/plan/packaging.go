@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -135,11 +136,8 @@ func (p *packaging) readHLS(s *types.HlsGroupSettings) {
 	if s.TimedMetadataId3Frame == types.HlsTimedMetadataId3FramePriv || s.TimedMetadataId3Frame == types.HlsTimedMetadataId3FrameTdrl {
 		p.id3Frame, p.id3Period = string(s.TimedMetadataId3Frame), seconds(s.TimedMetadataId3Period, defaultID3Period)
 	}
-	if i := s.ImageBasedTrickPlaySettings; i != nil {
-		p.image(string(s.ImageBasedTrickPlay), string(i.IntervalCadence), i.ThumbnailInterval, i.ThumbnailWidth, i.ThumbnailHeight, i.TileWidth, i.TileHeight)
-	} else {
-		p.image(string(s.ImageBasedTrickPlay), "", nil, nil, nil, nil, nil)
-	}
+	i := cmp.Or(s.ImageBasedTrickPlaySettings, &types.HlsImageBasedTrickPlaySettings{})
+	p.image(string(s.ImageBasedTrickPlay), string(i.IntervalCadence), i.ThumbnailInterval, i.ThumbnailWidth, i.ThumbnailHeight, i.TileWidth, i.TileHeight)
 	for _, m := range s.AdditionalManifests {
 		p.manifests = append(p.manifests, additionalManifest{aws.ToString(m.ManifestNameModifier), m.SelectedOutputs})
 	}
@@ -174,11 +172,8 @@ func (p *packaging) readCMAF(s *types.CmafGroupSettings) {
 		p.dash.Profile = OnDemandProfile
 	}
 	p.iFrameModifier = aws.ToString(s.DashIFrameTrickPlayNameModifier)
-	if i := s.ImageBasedTrickPlaySettings; i != nil {
-		p.image(string(s.ImageBasedTrickPlay), string(i.IntervalCadence), i.ThumbnailInterval, i.ThumbnailWidth, i.ThumbnailHeight, i.TileWidth, i.TileHeight)
-	} else {
-		p.image(string(s.ImageBasedTrickPlay), "", nil, nil, nil, nil, nil)
-	}
+	i := cmp.Or(s.ImageBasedTrickPlaySettings, &types.CmafImageBasedTrickPlaySettings{})
+	p.image(string(s.ImageBasedTrickPlay), string(i.IntervalCadence), i.ThumbnailInterval, i.ThumbnailWidth, i.ThumbnailHeight, i.TileWidth, i.TileHeight)
 	for _, m := range s.AdditionalManifests {
 		p.manifests = append(p.manifests, additionalManifest{aws.ToString(m.ManifestNameModifier), m.SelectedOutputs})
 	}
@@ -205,11 +200,8 @@ func (p *packaging) readDASH(s *types.DashIsoGroupSettings) {
 		p.dash.Profile = OnDemandProfile
 	}
 	p.iFrameModifier = aws.ToString(s.DashIFrameTrickPlayNameModifier)
-	if i := s.ImageBasedTrickPlaySettings; i != nil {
-		p.image(string(s.ImageBasedTrickPlay), string(i.IntervalCadence), i.ThumbnailInterval, i.ThumbnailWidth, i.ThumbnailHeight, i.TileWidth, i.TileHeight)
-	} else {
-		p.image(string(s.ImageBasedTrickPlay), "", nil, nil, nil, nil, nil)
-	}
+	i := cmp.Or(s.ImageBasedTrickPlaySettings, &types.DashIsoImageBasedTrickPlaySettings{})
+	p.image(string(s.ImageBasedTrickPlay), string(i.IntervalCadence), i.ThumbnailInterval, i.ThumbnailWidth, i.ThumbnailHeight, i.TileWidth, i.TileHeight)
 	for _, m := range s.AdditionalManifests {
 		p.manifests = append(p.manifests, additionalManifest{aws.ToString(m.ManifestNameModifier), m.SelectedOutputs})
 	}
